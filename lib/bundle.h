@@ -1,0 +1,63 @@
+/*
+ * bundle.h - a model about to be written, before it has a container
+ *
+ * Conversion ends in a bundle: tensors with their final names and expressions,
+ * files, metadata. A container's writer lays it out into a plan.
+ */
+#ifndef DFX_BUNDLE_H
+#define DFX_BUNDLE_H
+
+#include "plan.h"
+
+typedef struct dfx_item {
+    uint32_t component;
+    const char *name;
+    const dfx_expr *expr;
+} dfx_item;
+
+typedef struct dfx_blob {
+    const char *path; /* relative to the folder */
+    const dfx_expr *expr;
+} dfx_blob;
+
+typedef struct dfx_bundle_component {
+    const char *name;    /* sub-folder; "" puts it at the top */
+    const char *weights; /* base name: "diffusion_pytorch_model", "model" */
+    bool is_transformers; /* written by transformers: total_parameters */
+} dfx_bundle_component;
+
+/* Borrows everything; strings and arrays live in the plan's arena or longer. */
+typedef struct dfx_bundle {
+    const dfx_bundle_component *components;
+    size_t component_count;
+    dfx_item *items; /* in state-dict order within a component */
+    size_t item_count, item_capacity;
+    dfx_blob *blobs;
+    size_t blob_count, blob_capacity;
+    dfx_meta *metadata; /* component says whose */
+    size_t meta_count, meta_capacity;
+
+    const char *weights_format; /* "safetensors": how folders store tensors */
+    const char *variant;        /* NULL: none */
+    uint64_t max_shard_size;    /* 0: no limit */
+    /*
+     * A header from an earlier life of this file (dfx_index.header): used as it
+     * is if its tensors are exactly the items, so that a round trip gives the
+     * same bytes whatever tool wrote the first file. NULL: none.
+     */
+    const uint8_t *header;
+    size_t header_size;
+} dfx_bundle;
+
+DFX_CHECKED dfx_status dfx_bundle_add(dfx_bundle *bundle, uint32_t component,
+                                      const char *name, const dfx_expr *expr,
+                                      dfx_error *err);
+DFX_CHECKED dfx_status dfx_bundle_add_blob(dfx_bundle *bundle, const char *path,
+                                           const dfx_expr *expr,
+                                           dfx_error *err);
+DFX_CHECKED dfx_status dfx_bundle_add_meta(dfx_bundle *bundle,
+                                           uint32_t component, const char *key,
+                                           const char *value, dfx_error *err);
+void dfx_bundle_fini(dfx_bundle *bundle);
+
+#endif

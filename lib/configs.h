@@ -1,0 +1,49 @@
+/*
+ * configs.h - the JSON files that a Diffusers folder needs
+ *
+ * Packed into the library at build time (formats/configs/), so that a single
+ * file becomes a complete folder offline. Composition: the set's file, then the
+ * derived fields, then --config, --original-config and --set.
+ */
+#ifndef DFX_CONFIGS_H
+#define DFX_CONFIGS_H
+
+#include "identify.h"
+
+/*
+ * The bytes of an embedded file, "sd15/unet/config.json", or
+ * "clip-tokenizer/vocab.json", which is made from the merges. NULL in *data if
+ * there is none. Borrowed: lives as long as the process. Thread-safe.
+ */
+DFX_CHECKED dfx_status dfx_configs_get(const char *path, const char **data,
+                                       size_t *size, dfx_error *err);
+
+/* The embedded paths in order; NULL past the last. */
+const char *dfx_configs_at(size_t i);
+
+typedef struct dfx_config_file {
+    const char *path; /* in the folder: "unet/config.json" */
+    const char *data;
+    size_t size;
+} dfx_config_file;
+
+/*
+ * Every file but weights of the folder that a single file with this identity
+ * becomes: model_index.json (slots that have no part are [null, null]; optional
+ * ones of the set without weights, such as safety_checker, too), configs,
+ * schedulers, tokenizers, feature extractors. For a lone component its
+ * config.json under the component's name. In the arena, sorted by path.
+ */
+DFX_CHECKED dfx_status dfx_configs_make(const dfx_identity *identity,
+                                        dfx_arena *arena,
+                                        const dfx_config_file **files,
+                                        size_t *count, dfx_error *err);
+
+/*
+ * An original LDM / sgm YAML as the config fields it decides: an object with
+ * members unet, vae, controlnet, scheduler (those it speaks of).
+ */
+DFX_CHECKED dfx_status dfx_yaml_read(const char *path, cJSON **doc,
+                                     dfx_error *err);
+
+#endif

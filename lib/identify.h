@@ -1,0 +1,123 @@
+/*
+ * identify.h - from an index to components, a family and a pipeline
+ *
+ * The core finds components by their kinds' signatures, whatever the prefix,
+ * and asks the table of pipelines (registered like everything in formats/) what
+ * they form together.
+ */
+#ifndef DFX_IDENTIFY_H
+#define DFX_IDENTIFY_H
+
+#include <cjson/cJSON.h>
+
+#include "rules.h"
+
+/* A place for a component in a pipeline. */
+typedef struct dfx_slot {
+    const char *component; /* folder name: "text_encoder_2" */
+    const char *kinds[3];  /* NULL-terminated: the kinds that may fill it, in
+                              the order of preference for writing */
+    const char *prefix;    /* of the original single file; NULL: it has no
+                              place there (safety_checker) */
+    bool optional;         /* the pipeline is complete without it */
+} dfx_slot;                /* a list ends with component of NULL */
+
+/*
+ * A row of the table of pipelines: a set of JSON files (configs/NAME) and what
+ * must hold for it. Order matters: the first row that holds is taken.
+ */
+typedef struct dfx_set {
+    const char *name;    /* "sd15-inpaint": --family, folder in configs/ */
+    const char *family;  /* "sd1" */
+    const char *variant; /* "inpaint"; NULL: plain */
+    const char *kind;    /* the component that decides: "unet_ldm" */
+    const char *when;    /* over its facts, markers and document facts */
+    const char *also;    /* "sd21-base,sd20-v": sets the keys fit as well, or
+                            that --family may choose; NULL: none */
+    const dfx_slot *slots;
+    const char *summary;
+} dfx_set;
+
+/*
+ * A tensor at the top of a single file that says something about the pipeline:
+ * "v_pred" sets the fact of that name to 1, and so does a document of a folder
+ * whose field has the value. Writing a single file from a folder without a
+ * side-car makes it again.
+ */
+typedef struct dfx_marker {
+    const char *tensor;   /* "v_pred" */
+    const char *fact;     /* "v_pred" */
+    const char *family;   /* where it is written: "sdxl" */
+    const char *document; /* "scheduler/scheduler_config.json" */
+    const char *field;    /* "prediction_type" */
+    const char *value;    /* JSON text it must equal; NULL: any but null, and
+                             the tensor holds its numbers */
+    uint32_t rank;
+    uint64_t shape[4]; /* F32 */
+} dfx_marker;          /* a list ends with tensor of NULL */
+
+/* What formats/families/pipelines.c gives the core. */
+typedef struct dfx_pipelines {
+    const dfx_set *sets; /* end with a name of NULL */
+    const dfx_marker *markers;
+    const dfx_leftover *leftovers; /* whole names: "betas", "model_ema.*" */
+    /* The name of a tensor's averaged copy; false if it has none. */
+    bool (*ema_name)(const char *original, char *buf, size_t size);
+} dfx_pipelines;
+
+extern const dfx_pipelines dfx_pipelines_table;
+
+typedef struct dfx_found {
+    dfx_part view; /* what the public interface shows; first member */
+    const dfx_kind *kind; /* NULL: a folder names it and no kind knows it */
+    const dfx_signature *signature;
+    uint32_t component;
+    dfx_facts facts;
+    const dfx_pair *pairs;
+    size_t pair_count;
+    cJSON *config; /* owned: complete derived config; NULL if no kind */
+} dfx_found;
+
+typedef struct dfx_leftover_found {
+    uint32_t tensor; /* index */
+    dfx_fate fate;
+    bool known;       /* a table lists it */
+    const char *what; /* for the report */
+} dfx_leftover_found;
+
+struct dfx_identity {
+    dfx_arena arena;
+    const dfx_index *index;
+    dfx_layout layout;
+    const char *family;
+    const char *variant;
+    const dfx_set *set; /* NULL: no pipeline's decider is here */
+    const char *const *variants;
+    size_t variant_count;
+    const char *pipeline;
+    dfx_found *found;
+    dfx_part *parts; /* copies of found[i].view, for the public interface */
+    size_t found_count;
+    dfx_leftover_found *leftovers; /* tensors of no component */
+    size_t leftover_count;
+    dfx_candidate *candidates;
+    size_t candidate_count;
+    const char **warnings;
+    size_t warning_count, warning_capacity;
+    dfx_facts facts; /* of the deciding component, markers and documents */
+    const dfx_identify_options *options; /* borrowed: for dfx_configs_make */
+};
+
+/* The part of that name, or NULL. */
+const dfx_found *dfx_identity_find(const dfx_identity *identity,
+                                   const char *component);
+
+/*
+ * The tensor that a pair of a found part means in its source: by the folder or
+ * the original name, whichever layout the part has. NULL: missing.
+ */
+const dfx_tensor *dfx_found_source(const dfx_identity *identity,
+                                   const dfx_found *found,
+                                   const dfx_pair *pair);
+
+#endif

@@ -1,0 +1,442 @@
+/*
+ * dfx.h - reading, converting and checking diffusion model files
+ *
+ * The one public header of libdfx. The path of every job:
+ *
+ *   dfx_open      a file or folder -> dfx_index: tensors, files, metadata
+ *   dfx_identify  index -> dfx_identity: components, family, evidence
+ *   dfx_convert   index + identity + options -> dfx_plan: every output byte
+ *   dfx_plan_run  does it; each output appears whole or not at all
+ *
+ * Nothing here prints, exits, touches signals or the locale. Different objects
+ * may be used from different threads; one object may be read by several
+ * threads once it is made. Names are UTF-8. Sizes and offsets are bytes.
+ *
+ * Ownership: what dfx_..._free releases is the caller's; every pointer read out
+ * of an object is borrowed and lives as long as that object. An identity or a
+ * plan borrows from its index, so the index is freed last.
+ */
+#ifndef DFX_H
+#define DFX_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define DFX_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+#define DFX_CHECKED __attribute__((warn_unused_result))
+#define DFX_API __attribute__((visibility("default")))
+#else
+#define DFX_PRINTF(fmt, first)
+#define DFX_CHECKED
+#define DFX_API
+#endif
+
+/* The release, such as "0.1.0". Static. */
+DFX_API const char *dfx_version(void);
+
+/* ---- Errors ---------------------------------------------------------- */
+
+typedef enum dfx_status {
+    DFX_OK = 0,
+    DFX_ERR_USAGE,       /* the caller broke the contract of the function */
+    DFX_ERR_NOMEM,       /* memory ran out */
+    DFX_ERR_IO,          /* the system refused; its reason is in the text */
+    DFX_ERR_FORMAT,      /* the file breaks a rule of its own format */
+    DFX_ERR_UNSUPPORTED, /* the file may be fine; this library cannot do it */
+    DFX_ERR_LIMIT,       /* fine, but beyond a limit the caller can raise */
+    DFX_ERR_UNSAFE,      /* refused: would run code or leave its folder */
+    DFX_ERR_STOPPED      /* the caller's stop flag was set */
+} dfx_status;
+
+#define DFX_NO_OFFSET UINT64_MAX
+#define DFX_ERROR_CHARS 512 /* of each text; what is longer is cut */
+
+/*
+ * What went wrong, for a person and for --json. The caller's; needs no release;
+ * means something only after a call that failed.
+ */
+typedef struct dfx_error {
+    dfx_status status;
+    const char *rule;           /* stable id such as "st.offsets.hole", or "" */
+    uint64_t offset;            /* in the file, DFX_NO_OFFSET if unknown */
+    char file[DFX_ERROR_CHARS]; /* "" until a layer that knows it fills it in */
+    char tensor[DFX_ERROR_CHARS];
+    char text[DFX_ERROR_CHARS]; /* found what, wanted what; no final stop */
+} dfx_error;
+
+/*
+ * Writes "FILE: tensor "NAME": TEXT [RULE at byte N]" into buf, leaving out
+ * what is unknown. Always terminates buf.
+ */
+DFX_API void dfx_error_print(const dfx_error *err, char *buf, size_t size);
+
+/* The rules in a fixed order, for documentation: false past the last. */
+DFX_API bool dfx_rule_at(size_t i, const char **id, const char **demand);
+
+/* ---- Element types --------------------------------------------------- */
+
+/* In the order of lib/types.def, which holds every fact about them. */
+typedef enum dfx_type {
+    DFX_TYPE_BOOL,
+    DFX_TYPE_F4,
+    DFX_TYPE_F6_E2M3,
+    DFX_TYPE_F6_E3M2,
+    DFX_TYPE_U8,
+    DFX_TYPE_I8,
+    DFX_TYPE_F8_E5M2,
+    DFX_TYPE_F8_E4M3,
+    DFX_TYPE_F8_E8M0,
+    DFX_TYPE_F8_E4M3FNUZ,
+    DFX_TYPE_F8_E5M2FNUZ,
+    DFX_TYPE_I16,
+    DFX_TYPE_U16,
+    DFX_TYPE_F16,
+    DFX_TYPE_BF16,
+    DFX_TYPE_I32,
+    DFX_TYPE_U32,
+    DFX_TYPE_F32,
+    DFX_TYPE_C64,
+    DFX_TYPE_F64,
+    DFX_TYPE_I64,
+    DFX_TYPE_U64,
+    DFX_TYPE_COUNT
+} dfx_type;
+
+/* "F16", as safetensors spells it. Static; "?" outside the enum. */
+DFX_API const char *dfx_type_name(dfx_type type);
+
+/*
+ * The type of a name as people type it: any case, and the names of PyTorch
+ * ("float16", "bfloat16", "half", "float8_e4m3fn"). DFX_TYPE_COUNT if none.
+ */
+DFX_API dfx_type dfx_type_named(const char *name);
+
+/* Bits an element takes. */
+DFX_API unsigned dfx_type_bits(dfx_type type);
+
+/* ---- Index: what a source holds -------------------------------------- */
+
+typedef struct dfx_io dfx_io;
+typedef struct dfx_index dfx_index;
+
+/* Bytes of a source. */
+typedef struct dfx_extent {
+    const dfx_io *io; /* borrowed from the index */
+    uint64_t offset;
+    uint64_t size;
+} dfx_extent;
+
+typedef struct dfx_tensor {
+    const char *name;
+    uint32_t component; /* index into the components */
+    dfx_type type;
+    uint32_t rank;
+    const uint64_t *shape; /* outermost first, as PyTorch; rank numbers */
+    dfx_extent data;       /* row-major, little-endian, packed */
+} dfx_tensor;
+
+/*
+ * A folder has one for each of its parts; a single file has one, named "".
+ * Files at the top of a folder belong to the component named "" too.
+ */
+typedef struct dfx_component {
+    const char *name;       /* folder name: "unet", "text_encoder_2", "" */
+    const char *library;    /* from model_index.json, or NULL: "diffusers" */
+    const char *class_name; /* from model_index.json or config.json, or NULL */
+    bool is_null;           /* model_index.json says [null, null] */
+} dfx_component;
+
+/* A plain file of a folder: a config, a tokenizer, a licence. */
+typedef struct dfx_file {
+    const char *path; /* relative, '/' between parts: "unet/config.json" */
+    uint32_t component;
+    dfx_extent data;
+} dfx_file;
+
+/* An entry of string metadata. */
+typedef struct dfx_meta {
+    uint32_t component;
+    const char *key;
+    const char *value;
+} dfx_meta;
+
+typedef struct dfx_open_options {
+    const char *format;  /* NULL: decided by content; else a format's name */
+    const char *variant; /* of weight files in folders: "fp16"; NULL: none */
+    uint64_t max_header; /* bytes; 0: the format's own limit */
+} dfx_open_options;
+
+/* Reads headers, no tensor data. options may be NULL. */
+DFX_API DFX_CHECKED dfx_status dfx_open(const char *path,
+                                        const dfx_open_options *options,
+                                        dfx_index **index, dfx_error *err);
+DFX_API void dfx_index_free(dfx_index *index); /* NULL is fine */
+
+DFX_API const char *dfx_index_path(const dfx_index *index);
+DFX_API const char *dfx_index_format(const dfx_index *index);
+DFX_API const dfx_tensor *dfx_index_tensors(const dfx_index *index,
+                                            size_t *count);
+DFX_API const dfx_component *dfx_index_components(const dfx_index *index,
+                                                  size_t *count);
+DFX_API const dfx_file *dfx_index_files(const dfx_index *index, size_t *count);
+DFX_API const dfx_meta *dfx_index_metadata(const dfx_index *index,
+                                           size_t *count);
+DFX_API const char *const *dfx_index_warnings(const dfx_index *index,
+                                              size_t *count);
+
+/* Reads size bytes at offset of an extent (both inside it). */
+DFX_API DFX_CHECKED dfx_status dfx_extent_read(const dfx_extent *extent,
+                                               uint64_t offset, void *buf,
+                                               size_t size, dfx_error *err);
+
+/*
+ * Checks every rule of the format and goes on after a broken one where the
+ * format lets it. Calls found for each, with an error filled in as a failed
+ * dfx_open would. Returns DFX_OK if it could judge, whatever it found.
+ */
+typedef void dfx_finding_fn(void *context, const dfx_error *finding);
+DFX_API DFX_CHECKED dfx_status dfx_validate(const char *path,
+                                            const dfx_open_options *options,
+                                            dfx_finding_fn *found,
+                                            void *context, dfx_error *err);
+
+/* The container formats in a fixed order: NULL name past the last. */
+DFX_API const char *dfx_format_name_at(size_t i, const char **summary,
+                                       bool *writes);
+
+/* ---- Identity: what model it is -------------------------------------- */
+
+typedef struct dfx_identity dfx_identity;
+
+typedef enum dfx_layout {
+    DFX_LAYOUT_UNKNOWN,
+    DFX_LAYOUT_ORIGINAL,  /* the names of LDM / sgm code, used by single files */
+    DFX_LAYOUT_DIFFUSERS, /* the names of diffusers and transformers classes */
+    DFX_LAYOUT_ADAPTER    /* changes to a model, not a model */
+} dfx_layout;
+
+/* "original", "diffusers", "adapter", "unknown". Static. */
+DFX_API const char *dfx_layout_name(dfx_layout layout);
+
+/* A component that was recognised, or one a folder names that was not. */
+typedef struct dfx_part {
+    const char *name;       /* "unet", "text_encoder_2" */
+    const char *family;     /* "sd1", "vae_kl", "clip" ...; "unknown" */
+    const char *variant;    /* "inpaint", "clip-l"; NULL if plain */
+    const char *class_name; /* "UNet2DConditionModel"; NULL if unknown */
+    const char *prefix;     /* before its names in the source; "" if none */
+    dfx_layout layout;
+    const uint32_t *tensors; /* indices into the tensors of the index */
+    size_t tensor_count;
+    const char *const *missing; /* full names in the source's layout */
+    size_t missing_count;
+    const char *const *unexpected; /* under the prefix, in no table */
+    size_t unexpected_count;
+    const char *config; /* JSON text: the config derived; NULL if none */
+} dfx_part;
+
+/* One way to read the source. */
+typedef struct dfx_candidate {
+    const char *family;
+    const char *evidence; /* in words: which keys and shapes, or what lacks */
+    bool chosen;
+} dfx_candidate;
+
+typedef struct dfx_identify_options {
+    const char *family;     /* settles it: a name of dfx_family_at; or NULL */
+    const char *config_dir; /* folder whose JSON files override ours; or NULL */
+    const char *yaml;       /* an original LDM / sgm config file; or NULL */
+    const char *const *set; /* "component.field=value", set_count of them */
+    size_t set_count;
+} dfx_identify_options;
+
+/* options may be NULL. An index nobody recognises is no error: "unknown". */
+DFX_API DFX_CHECKED dfx_status
+dfx_identify(const dfx_index *index, const dfx_identify_options *options,
+             dfx_identity **identity, dfx_error *err);
+DFX_API void dfx_identity_free(dfx_identity *identity);
+
+DFX_API dfx_layout dfx_identity_layout(const dfx_identity *identity);
+DFX_API const char *dfx_identity_family(const dfx_identity *identity);
+/* The variant told by keys and shapes; NULL if plain. */
+DFX_API const char *dfx_identity_variant(const dfx_identity *identity);
+/* Config sets that all fit the keys; the first is the one used. */
+DFX_API const char *const *dfx_identity_variants(const dfx_identity *identity,
+                                                 size_t *count);
+/* The class for model_index.json; NULL if the parts form no pipeline. */
+DFX_API const char *dfx_identity_pipeline(const dfx_identity *identity);
+DFX_API const dfx_part *dfx_identity_parts(const dfx_identity *identity,
+                                           size_t *count);
+DFX_API const dfx_candidate *
+dfx_identity_candidates(const dfx_identity *identity, size_t *count);
+DFX_API const char *const *dfx_identity_warnings(const dfx_identity *identity,
+                                                 size_t *count);
+
+/*
+ * Families and config sets in a fixed order, for --families: NULL past the
+ * last. *summary says what it is in a line.
+ */
+DFX_API const char *dfx_family_at(size_t i, const char **summary);
+
+/*
+ * The key table of a family or component kind as text, a row a line:
+ * DIFFUSERS-NAME <TAB> ORIGINAL-NAME <TAB> where <TAB> operation. NULL if
+ * there is no such family. The caller frees it with free().
+ */
+DFX_API char *dfx_family_rules(const char *family);
+
+/* ---- Conversion ------------------------------------------------------- */
+
+typedef struct dfx_plan dfx_plan;
+
+typedef enum dfx_ema { DFX_EMA_DROP, DFX_EMA_USE, DFX_EMA_KEEP } dfx_ema;
+typedef enum dfx_unknown {
+    DFX_UNKNOWN_KEEP, /* aside, so that the way back has them */
+    DFX_UNKNOWN_ERROR,
+    DFX_UNKNOWN_DROP
+} dfx_unknown;
+
+/* A component taken from elsewhere: "vae" from an index of its own. */
+typedef struct dfx_graft {
+    const char *component;
+    const dfx_index *index;
+    const dfx_identity *identity;
+} dfx_graft;
+
+typedef struct dfx_convert_options {
+    const char *to;            /* "diffusers", "safetensors"; NULL: from dst */
+    dfx_type dtype;            /* DFX_TYPE_COUNT: each tensor keeps its own */
+    const char *type_rules;    /* "regex=dtype,..."; first match wins; NULL */
+    const char *only;          /* "unet,vae"; NULL: all */
+    const char *variant;       /* of the weight files written; NULL: none */
+    uint64_t max_shard_size;   /* bytes of tensors in a file; 0: no limit */
+    dfx_ema ema;
+    dfx_unknown unknown;
+    bool plain;                /* exactly what the reference tools write */
+    bool force;                /* replace dst */
+    const char *const *metadata; /* "key=value" */
+    size_t metadata_count;
+    const char *const *prefixes; /* "component=prefix" of an original file */
+    size_t prefix_count;
+    const dfx_graft *grafts;
+    size_t graft_count;
+} dfx_convert_options;
+
+/* Fills in the defaults. */
+DFX_API void dfx_convert_options_init(dfx_convert_options *options);
+
+/*
+ * Decides every byte that will be written to dst; writes nothing. err names
+ * the missing tensor, the rule, the file that stands in the way.
+ */
+DFX_API DFX_CHECKED dfx_status
+dfx_convert(const dfx_index *index, const dfx_identity *identity,
+            const char *dst, const dfx_convert_options *options,
+            dfx_plan **plan, dfx_error *err);
+DFX_API void dfx_plan_free(dfx_plan *plan);
+
+typedef struct dfx_plan_tensor {
+    const char *name;
+    dfx_type type;
+    uint32_t rank;
+    const uint64_t *shape;
+    uint64_t offset; /* in the file */
+    uint64_t size;
+    const char *from; /* the expression in words: "cast F16 of unet.x" */
+} dfx_plan_tensor;
+
+typedef struct dfx_plan_file {
+    const char *path; /* relative to dst; "" if dst is the file */
+    uint64_t size;
+    const dfx_plan_tensor *tensors;
+    size_t tensor_count;
+} dfx_plan_file;
+
+DFX_API const dfx_plan_file *dfx_plan_files(const dfx_plan *plan,
+                                            size_t *count);
+/* What is kept aside, dropped, lost or made up: sentences. */
+DFX_API const char *const *dfx_plan_notes(const dfx_plan *plan, size_t *count);
+DFX_API uint64_t dfx_plan_bytes(const dfx_plan *plan);
+
+typedef struct dfx_run_options {
+    unsigned threads;                   /* 0: as many as OpenMP says */
+    const volatile sig_atomic_t *stop;  /* polled; not 0: give up, clean up */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *context;                      /* progress comes from any thread,
+                                           one call at a time */
+} dfx_run_options;
+
+/* Writes all outputs of a plan, or none. options may be NULL. */
+DFX_API DFX_CHECKED dfx_status dfx_plan_run(dfx_plan *plan,
+                                            const dfx_run_options *options,
+                                            dfx_error *err);
+
+/*
+ * After dfx_plan_run: reads dst again, inverts every expression and compares
+ * each source tensor that the plan kept whole with what comes back.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_plan_verify(const dfx_plan *plan,
+                                               const dfx_run_options *options,
+                                               size_t *compared,
+                                               dfx_error *err);
+
+/* ---- Hashes and differences ------------------------------------------ */
+
+#define DFX_HASH_CHARS 65 /* SHA-256 in lower-case hex, and the NUL */
+
+/* SHA-256 of a tensor's stored bytes. */
+DFX_API DFX_CHECKED dfx_status dfx_hash_tensor(const dfx_tensor *tensor,
+                                               char hash[DFX_HASH_CHARS],
+                                               dfx_error *err);
+/* SHA-256 of a file's bytes. */
+DFX_API DFX_CHECKED dfx_status dfx_hash_file(const char *path,
+                                             char hash[DFX_HASH_CHARS],
+                                             dfx_error *err);
+/*
+ * The hash of the model, whatever the container and the layout: SHA-256 over
+ * the lines "COMPONENT NAME TYPE SHAPE HASH\n" of all tensors of recognised
+ * components in Diffusers names and form, sorted bytewise; for an unknown
+ * source over all its tensors as they are named there.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_hash_content(const dfx_index *index,
+                                                const dfx_identity *identity,
+                                                char hash[DFX_HASH_CHARS],
+                                                dfx_error *err);
+
+typedef enum dfx_difference {
+    DFX_DIFF_ONLY_A,
+    DFX_DIFF_ONLY_B,
+    DFX_DIFF_TYPE,  /* types or shapes differ */
+    DFX_DIFF_VALUES /* bytes differ; max_abs says by how much */
+} dfx_difference;
+
+typedef struct dfx_tensor_diff {
+    const char *component; /* Diffusers names, both sides brought there */
+    const char *name;
+    dfx_difference what;
+    const dfx_tensor *a; /* NULL where it is missing */
+    const dfx_tensor *b;
+    double max_abs;     /* NaN where it makes no sense */
+    uint64_t different; /* elements whose values differ */
+} dfx_tensor_diff;
+
+typedef void dfx_diff_fn(void *context, const dfx_tensor_diff *diff);
+
+/* Calls found for each tensor that differs, in order of names. */
+DFX_API DFX_CHECKED dfx_status
+dfx_diff(const dfx_index *a, const dfx_identity *identity_a,
+         const dfx_index *b, const dfx_identity *identity_b,
+         dfx_diff_fn *found, void *context, size_t *same, dfx_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * json.h - a strict JSON reader for text that somebody else wrote
+ *
+ * RFC 8259 to the letter, as events, without recursion: safetensors headers and
+ * shard indexes are attacked through the laxness of their parsers (duplicate
+ * keys, numbers as doubles, text after the value). Exact 64-bit integers.
+ */
+#ifndef DFX_JSON_H
+#define DFX_JSON_H
+
+#include "memory.h"
+
+typedef enum dfx_json_event {
+    DFX_JSON_END, /* the value is complete */
+    DFX_JSON_OBJECT,
+    DFX_JSON_OBJECT_END,
+    DFX_JSON_ARRAY,
+    DFX_JSON_ARRAY_END,
+    DFX_JSON_KEY,
+    DFX_JSON_STRING,
+    DFX_JSON_NUMBER,
+    DFX_JSON_TRUE,
+    DFX_JSON_FALSE,
+    DFX_JSON_NULL
+} dfx_json_event;
+
+#define DFX_JSON_DEPTH 128 /* levels; serde_json's own limit, which the
+                              reference safetensors library uses */
+
+typedef struct dfx_json {
+    const char *data; /* borrowed */
+    size_t size;
+    size_t pos;
+    uint64_t origin; /* offset of data[0] in the file, for messages */
+    /* The last KEY or STRING with escapes decoded, or NUMBER as spelled. Holds
+       any UTF-8, NUL included; valid until the next event. */
+    const char *text;
+    size_t text_size;
+    size_t at; /* position in data of the last event's first byte */
+    /* private */
+    unsigned depth;
+    unsigned char state;
+    unsigned char kinds[DFX_JSON_DEPTH / 8];
+    dfx_text decoded;
+} dfx_json;
+
+/* data is valid UTF-8: check with dfx_utf8_valid first. */
+void dfx_json_init(dfx_json *json, const char *data, size_t size,
+                   uint64_t origin);
+void dfx_json_fini(dfx_json *json);
+
+/* Offset in the file of the last event. */
+uint64_t dfx_json_offset(const dfx_json *json);
+
+/*
+ * The next event. Rules: JSON_SYNTAX, JSON_STRING, JSON_DEPTH. Duplicate keys
+ * are the caller's to find (dfx_keys). After DFX_JSON_END, pos is just past the
+ * value; what follows it is the caller's to judge.
+ */
+DFX_CHECKED dfx_status dfx_json_next(dfx_json *json, dfx_json_event *event,
+                                     dfx_error *err);
+
+/* Reads over the value that starts at the last event (an OBJECT, a STRING...).*/
+DFX_CHECKED dfx_status dfx_json_skip(dfx_json *json, dfx_json_event event,
+                                     dfx_error *err);
+
+/*
+ * The last NUMBER as an unsigned 64-bit integer: digits alone, no sign, no
+ * fraction, no exponent, no overflow; otherwise false.
+ */
+bool dfx_json_u64(const dfx_json *json, uint64_t *value);
+
+/* Well-formed: no overlong form, no surrogate, nothing above U+10FFFF. On false
+   *bad is the position of the first wrong byte; bad may be NULL. */
+bool dfx_utf8_valid(const char *data, size_t size, size_t *bad);
+
+/*
+ * Appends text as a JSON string with its quotes: \" \\ \b \f \n \r \t, other
+ * codes below 0x20 as \u00xx with lower-case hex, all else raw (as serde_json
+ * writes). With ascii, what is not ASCII becomes \uXXXX (as Python's default).
+ */
+void dfx_json_quote(dfx_text *out, const char *text, size_t size, bool ascii);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * plan.h - everything that will be written, decided
+ *
+ * Writers of containers lay bundles out into a plan; nothing is decided after
+ * that. A plan is a list of output files, each a list of pieces that cover it
+ * from its first byte to its last without hole or overlap.
+ */
+#ifndef DFX_PLAN_H
+#define DFX_PLAN_H
+
+#include "expr.h"
+
+typedef struct dfx_piece {
+    uint64_t offset; /* in the output file */
+    const dfx_expr *expr;
+} dfx_piece;
+
+typedef struct dfx_output {
+    dfx_plan_file view; /* what the public interface shows */
+    dfx_piece *pieces;
+    size_t piece_count, piece_capacity;
+    dfx_plan_tensor *tensors; /* view.tensors */
+    size_t tensor_capacity;
+} dfx_output;
+
+struct dfx_plan {
+    dfx_arena arena;
+    char *dst;
+    bool is_folder;
+    bool force;
+    bool keep_old_shards; /* folder: never; see out.h */
+    dfx_output *outputs;
+    dfx_plan_file *views; /* made by dfx_plan_seal */
+    size_t output_count, output_capacity;
+    const char **notes;
+    size_t note_count, note_capacity;
+    uint64_t bytes;
+
+    const dfx_index *source; /* borrowed: for verify */
+    void *inverse;           /* owned by convert.c: how to invert; or NULL */
+    void (*free_inverse)(void *inverse);
+};
+
+DFX_CHECKED dfx_status dfx_plan_new(const char *dst, bool is_folder,
+                                    dfx_plan **plan, dfx_error *err);
+/* A new output file, relative to dst; "" if dst itself is the file. */
+DFX_CHECKED dfx_status dfx_plan_add_file(dfx_plan *plan, const char *path,
+                                         size_t *output, dfx_error *err);
+/* The next piece: it starts where the last one ended. */
+DFX_CHECKED dfx_status dfx_plan_add_piece(dfx_plan *plan, size_t output,
+                                          const dfx_expr *expr,
+                                          dfx_error *err);
+/* The same for a tensor, which the plan then lists. name is copied. */
+DFX_CHECKED dfx_status dfx_plan_add_tensor(dfx_plan *plan, size_t output,
+                                           const char *name,
+                                           const dfx_expr *expr,
+                                           dfx_error *err);
+DFX_CHECKED dfx_status dfx_plan_note(dfx_plan *plan, dfx_error *err,
+                                     const char *fmt, ...) DFX_PRINTF(3, 4);
+/* Sums up; the last step of planning. */
+DFX_CHECKED dfx_status dfx_plan_seal(dfx_plan *plan, dfx_error *err);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * registry.h - what a container format and a component kind are to the core
+ *
+ * The core knows none of them by name. A format or a kind is a const struct at
+ * the end of its own file; the line that compiles the file (formats/list.am) is
+ * the line that registers it.
+ */
+#ifndef DFX_REGISTRY_H
+#define DFX_REGISTRY_H
+
+#include "bundle.h"
+#include "index.h"
+
+/* What a format may look at before it is chosen. */
+typedef struct dfx_evidence {
+    const char *path;
+    const uint8_t *head; /* the first bytes of a file, up to 64 KiB */
+    size_t head_size;
+    uint64_t file_size;
+    bool is_folder;
+} dfx_evidence;
+
+typedef struct dfx_format {
+    const char *name;    /* stable: --from, --to and --json use it */
+    const char *summary; /* one line for --list-formats */
+    const char *suffix;  /* ".safetensors": what DST ends in; NULL: a folder */
+    bool is_folder;      /* what lay_out writes */
+
+    /*
+     * How many bits of the file were found to be as this format demands, 0 if
+     * any was found to be otherwise.
+     */
+    unsigned (*bid)(const dfx_evidence *evidence);
+
+    /*
+     * Adds what is at path to the index: a file's tensors to that component, a
+     * folder's parts to components of their own.
+     */
+    dfx_status (*read)(const char *path, uint32_t component,
+                       const dfx_open_options *options, dfx_index *index,
+                       dfx_error *err);
+
+    /*
+     * Reports every broken rule it can find; returns DFX_OK if it could judge.
+     * NULL: the first fault that read meets is all there is to say.
+     */
+    dfx_status (*validate)(const char *path, const dfx_open_options *options,
+                           dfx_finding_fn *found, void *context,
+                           dfx_error *err);
+
+    /*
+     * Lays a bundle out. For file formats the bundle has one component and base
+     * is the output's path in the plan without suffix ("unet/model"), or the
+     * whole path "" if dst is the file. NULL: this format is only read.
+     */
+    dfx_status (*lay_out)(const dfx_bundle *bundle, const char *base,
+                          dfx_plan *plan, dfx_error *err);
+} dfx_format;
+
+/* The formats in a fixed order; NULL past the last. Static. */
+const dfx_format *dfx_format_at(size_t i);
+const dfx_format *dfx_format_named(const char *name);
+
+/*
+ * The one of count formats that bids highest (KIND_UNKNOWN, KIND_TIE). The list
+ * is an argument so that a test can bring its own.
+ */
+DFX_CHECKED dfx_status dfx_format_choose(const dfx_format *const *list,
+                                         size_t count,
+                                         const dfx_evidence *evidence,
+                                         const dfx_format **out,
+                                         dfx_error *err);
+
+/* Reads the tensors of one more file into a component of an index: how folders
+   and shards read their weight files, whatever format those are in. */
+DFX_CHECKED dfx_status dfx_index_read_into(dfx_index *index,
+                                           uint32_t component,
+                                           const char *path,
+                                           const dfx_open_options *options,
+                                           dfx_error *err);
+
+#endif

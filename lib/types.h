@@ -1,0 +1,44 @@
+/*
+ * types.h - what an element of a tensor is, and casts between element types
+ *
+ * Facts about a type are columns of types.def; a `switch` on dfx_type anywhere
+ * else is a column that is missing.
+ */
+#ifndef DFX_TYPES_H
+#define DFX_TYPES_H
+
+#include "error.h"
+
+typedef enum dfx_class {
+    DFX_CLASS_BITS,    /* moved, never computed with: F4, F6_* */
+    DFX_CLASS_BOOL,
+    DFX_CLASS_INT,     /* signed and unsigned: never cast by --dtype */
+    DFX_CLASS_FLOAT,
+    DFX_CLASS_COMPLEX
+} dfx_class;
+
+dfx_class dfx_type_class(dfx_type type);
+
+/* DFX_TYPE_COUNT if no type has exactly this safetensors name. */
+dfx_type dfx_type_from_safetensors(const char *name, size_t size);
+
+/* Float to float can be cast. */
+bool dfx_type_castable(dfx_type from, dfx_type to);
+
+/*
+ * Casts count elements from src to dst (packed, little-endian, any alignment,
+ * not overlapping). Through f32, or f64 if either side is F64, and rounded once
+ * to the target, ties to even; NaN, Inf and overflow as PyTorch's .to(dtype).
+ * The same bytes at every SIMD level. from and to are castable.
+ */
+void dfx_cast(dfx_type from, dfx_type to, const void *src, void *dst,
+              size_t count);
+
+/* The readable reference of dfx_cast: scalar, no dispatch. */
+void dfx_cast_ref(dfx_type from, dfx_type to, const void *src, void *dst,
+                  size_t count);
+
+/* Any number type to double: FLOAT, INT, BOOL. For differences and reports. */
+void dfx_to_f64(dfx_type from, const void *src, double *dst, size_t count);
+
+#endif
