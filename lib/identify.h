@@ -104,9 +104,25 @@ struct dfx_identity {
     size_t candidate_count;
     const char **warnings;
     size_t warning_count, warning_capacity;
-    dfx_facts facts; /* of the deciding component, markers and documents */
-    const dfx_identify_options *options; /* borrowed: for dfx_configs_make */
+    const dfx_found *decider; /* whose facts, with those of markers and
+                                 documents, chose the set; NULL: no set */
+    const dfx_identify_options *options; /* copied; NULL members if none */
 };
+
+/*
+ * The embedded file that holds a part's constants: "sd15/unet/config.json",
+ * "vae-sdxl/config.json"; NULL if no set says. Borrowed from the arena.
+ */
+const char *dfx_found_base_config(const dfx_identity *identity,
+                                  const dfx_found *found);
+
+/* Chooses set, family, names of parts, and says why: the second half of
+   dfx_identify, in choose.c. */
+DFX_CHECKED dfx_status dfx_identity_choose(dfx_identity *identity,
+                                           dfx_error *err);
+DFX_CHECKED dfx_status dfx_identity_warn(dfx_identity *identity,
+                                         dfx_error *err, const char *fmt, ...)
+    DFX_PRINTF(3, 4);
 
 /* The part of that name, or NULL. */
 const dfx_found *dfx_identity_find(const dfx_identity *identity,

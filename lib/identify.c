@@ -1,0 +1,575 @@
+/*
+ * identify.c - which components a source holds, and what they form together
+ *
+ * Components are found by the signatures of their kinds, behind whatever prefix
+ * those names stand; the table of pipelines then says which family, variant and
+ * set of configs the facts of the deciding component fit. Nothing is a default:
+ * what no table knows is "unknown".
+ */
+#include <config.h>
+
+#include "identify.h"
+
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A place where the first name of a signature was seen. */
+typedef struct sighting {
+    const dfx_kind *kind;
+    const dfx_signature *signature;
+    uint32_t component;
+    uint32_t tensor; /* index: the name that gave the prefix */
+    const char *prefix;
+    size_t prefix_size;
+    size_t order; /* of the kind in the registry */
+} sighting;
+
+typedef struct sightings {
+    sighting *items; /* owned */
+    size_t count, capacity;
+} sightings;
+
+static dfx_view
+view_of(const dfx_identity *identity, const dfx_found *found)
+{
+    return (dfx_view){
+        .index = identity->index,
+        .component = found->component,
+        .prefix = found->view.prefix,
+        .kind = found->kind,
+        .signature = found->signature,
+        .facts = &found->facts,
+        /* Only for translated names; the identity's own while it is made. */
+        .arena = (dfx_arena *)(uintptr_t)&identity->arena,
+    };
+}
+
+dfx_status
+dfx_identity_warn(dfx_identity *identity, dfx_error *err, const char *fmt, ...)
+{
+    char text[DFX_ERROR_CHARS];
+    char *copy;
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    copy = dfx_arena_strdup(&identity->arena, text);
+    if (copy == NULL ||
+        !dfx_grow((void **)&identity->warnings, &identity->warning_capacity,
+                  identity->warning_count, sizeof *identity->warnings))
+        return dfx_fail_nomem(err);
+    identity->warnings[identity->warning_count++] = copy;
+    return DFX_OK;
+}
+
+/* ---- Finding components ------------------------------------------------ */
+
+static int
+by_prefix_size(const void *a, const void *b)
+{
+    const sighting *x = a, *y = b;
+
+    if (x->component != y->component)
+        return x->component < y->component ? -1 : 1;
+    if (x->prefix_size != y->prefix_size)
+        return x->prefix_size < y->prefix_size ? -1 : 1;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    return (x->tensor > y->tensor) - (x->tensor < y->tensor);
+}
+
+/* Tries the prefix in front of a name that ends as the signature asks. */
+static dfx_status
+look_here(dfx_identity *identity, sightings *seen, const dfx_kind *kind,
+          size_t order, const char *first, uint32_t tensor, dfx_error *err)
+{
+    const dfx_tensor *t = &identity->index->tensors[tensor];
+    size_t size = strlen(t->name), first_size = strlen(first);
+    const dfx_signature *signature;
+    char *prefix;
+
+    if (size < first_size ||
+        memcmp(t->name + size - first_size, first, first_size) != 0)
+        return DFX_OK;
+    if (size > first_size && t->name[size - first_size - 1] != '.')
+        return DFX_OK;
+    prefix = dfx_arena_strndup(&identity->arena, t->name, size - first_size);
+    if (prefix == NULL)
+        return dfx_fail_nomem(err);
+    signature = dfx_kind_match(kind, identity->index, t->component, prefix);
+    if (signature == NULL || strcmp(signature->all[0], first) != 0)
+        return DFX_OK;
+    if (!dfx_grow((void **)&seen->items, &seen->capacity, seen->count,
+                  sizeof *seen->items))
+        return dfx_fail_nomem(err);
+    seen->items[seen->count++] = (sighting){
+        .kind = kind,
+        .signature = signature,
+        .component = t->component,
+        .tensor = tensor,
+        .prefix = prefix,
+        .prefix_size = size - first_size,
+        .order = order,
+    };
+    return DFX_OK;
+}
+
+static dfx_status
+look_for(dfx_identity *identity, sightings *seen, uint32_t skip, dfx_error *err)
+{
+    const dfx_index *index = identity->index;
+    const dfx_kind *kind;
+
+    for (size_t k = 0; (kind = dfx_kind_at(k)) != NULL; k++)
+        for (size_t s = 0; s < kind->signature_count; s++)
+            for (uint32_t i = 0; i < index->tensor_count; i++)
+                if (index->tensors[i].component != skip)
+                    DFX_TRY(look_here(identity, seen, kind, k,
+                                      kind->signatures[s].all[0], i, err));
+    qsort(seen->items, seen->count, sizeof *seen->items, by_prefix_size);
+    return DFX_OK;
+}
+
+const dfx_tensor *
+dfx_found_source(const dfx_identity *identity, const dfx_found *found,
+                 const dfx_pair *pair)
+{
+    dfx_view view = view_of(identity, found);
+
+    return dfx_view_find(&view, found->view.layout == DFX_LAYOUT_ORIGINAL
+                                    ? pair->original
+                                    : pair->folder);
+}
+
+static const char *
+source_name(const dfx_identity *identity, const dfx_found *found,
+            const dfx_pair *pair)
+{
+    const char *name = found->view.layout == DFX_LAYOUT_ORIGINAL
+                           ? pair->original
+                           : pair->folder;
+    const char *implied = found->signature->implied;
+
+    if (implied != NULL && strncmp(name, implied, strlen(implied)) == 0)
+        name += strlen(implied);
+    return dfx_arena_printf((dfx_arena *)(uintptr_t)&identity->arena, "%s%s",
+                            found->view.prefix, name);
+}
+
+/* The first row of the kind's variants that its facts fit, or NULL. */
+static dfx_status
+variant_row(const dfx_found *found, const dfx_variant_row **out, dfx_error *err)
+{
+    const dfx_variant_row *row = found->kind->variants;
+
+    *out = NULL;
+    for (; row != NULL && row->family != NULL; row++) {
+        int64_t holds = 1;
+
+        if (row->when != NULL)
+            DFX_TRY(dfx_facts_eval(&found->facts, row->when, &holds, err));
+        if (holds != 0) {
+            *out = row;
+            return DFX_OK;
+        }
+    }
+    return DFX_OK;
+}
+
+/* Derives and expands; claims the tensors that the pairs name. */
+static dfx_status
+claim(dfx_identity *identity, dfx_found *found, uint32_t owner,
+      uint32_t *owners, dfx_error *err)
+{
+    const dfx_index *index = identity->index;
+    const dfx_variant_row *row;
+    dfx_view view;
+    uint32_t *tensors;
+    const char **missing;
+    size_t count = 0, missing_count = 0;
+
+    view = view_of(identity, found);
+    if (found->kind->derive != NULL)
+        DFX_TRY(found->kind->derive(&view, &found->facts, err));
+    if (found->kind->rows != NULL)
+        DFX_TRY(dfx_rules_expand(&identity->arena, found->kind->rows,
+                                 &found->facts, &found->pairs,
+                                 &found->pair_count, err));
+    tensors =
+        dfx_arena_array(&identity->arena, index->tensor_count, sizeof *tensors);
+    missing =
+        dfx_arena_array(&identity->arena, found->pair_count, sizeof *missing);
+    if (tensors == NULL || missing == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < found->pair_count; i++) {
+        const dfx_pair *pair = &found->pairs[i];
+        const dfx_tensor *t = dfx_found_source(identity, found, pair);
+
+        if (t == NULL) {
+            if (found->view.layout == DFX_LAYOUT_ORIGINAL && pair->part > 0)
+                continue; /* said once for all parts of one tensor */
+            missing[missing_count] = source_name(identity, found, pair);
+            if (missing[missing_count++] == NULL)
+                return dfx_fail_nomem(err);
+        } else if (owners[t - index->tensors] == UINT32_MAX) {
+            owners[t - index->tensors] = owner;
+            tensors[count++] = (uint32_t)(t - index->tensors);
+        }
+    }
+    if (found->kind->rows == NULL) /* recognised only: all that is there */
+        for (uint32_t i = 0; i < index->tensor_count; i++)
+            if (index->tensors[i].component == found->component &&
+                owners[i] == UINT32_MAX &&
+                strncmp(index->tensors[i].name, found->view.prefix,
+                        strlen(found->view.prefix)) == 0) {
+                owners[i] = owner;
+                tensors[count++] = i;
+            }
+    found->view.tensors = tensors;
+    found->view.tensor_count = count;
+    found->view.missing = missing;
+    found->view.missing_count = missing_count;
+
+    DFX_TRY(variant_row(found, &row, err));
+    found->view.family = row != NULL ? row->family : found->kind->name;
+    found->view.variant = row != NULL ? row->variant : NULL;
+    found->view.class_name = row != NULL ? row->class_name : NULL;
+    found->view.name = row != NULL && row->component != NULL
+                           ? row->component
+                           : found->kind->component;
+    return DFX_OK;
+}
+
+/* A component of a folder that no kind knows: carried as it is. */
+static dfx_status
+claim_unknown(dfx_identity *identity, dfx_found *found, uint32_t owner,
+              uint32_t *owners, dfx_error *err)
+{
+    const dfx_index *index = identity->index;
+    uint32_t *tensors =
+        dfx_arena_array(&identity->arena, index->tensor_count, sizeof *tensors);
+    size_t count = 0;
+
+    if (tensors == NULL)
+        return dfx_fail_nomem(err);
+    for (uint32_t i = 0; i < index->tensor_count; i++)
+        if (index->tensors[i].component == found->component &&
+            owners[i] == UINT32_MAX) {
+            owners[i] = owner;
+            tensors[count++] = i;
+        }
+    found->view.family = "unknown";
+    found->view.prefix = "";
+    found->view.layout = DFX_LAYOUT_UNKNOWN;
+    found->view.tensors = tensors;
+    found->view.tensor_count = count;
+    return DFX_OK;
+}
+
+static bool
+holds_tensors(const dfx_index *index, uint32_t component)
+{
+    for (size_t i = 0; i < index->tensor_count; i++)
+        if (index->tensors[i].component == component)
+            return true;
+    return false;
+}
+
+static dfx_status
+find_parts(dfx_identity *identity, uint32_t *owners, dfx_error *err)
+{
+    const dfx_index *index = identity->index;
+    uint32_t skip = dfx_index_find_component(index, DFX_RESIDUE);
+    sightings seen = {0};
+    dfx_status status = look_for(identity, &seen, skip, err);
+
+    if (status != DFX_OK)
+        goto out;
+    identity->found =
+        dfx_arena_array(&identity->arena, seen.count + index->component_count,
+                        sizeof *identity->found);
+    if (identity->found == NULL) {
+        status = dfx_fail_nomem(err);
+        goto out;
+    }
+    /* Shorter prefixes first: a name that one component has explained is no
+       evidence for another one inside it. */
+    for (size_t i = 0; i < seen.count && status == DFX_OK; i++) {
+        const sighting *s = &seen.items[i];
+        dfx_found *found = &identity->found[identity->found_count];
+
+        if (owners[s->tensor] != UINT32_MAX)
+            continue;
+        found->kind = s->kind;
+        found->signature = s->signature;
+        found->component = s->component;
+        found->view.prefix = s->prefix;
+        found->view.layout = s->signature->layout;
+        status = claim(identity, found, (uint32_t)identity->found_count, owners,
+                       err);
+        identity->found_count++;
+    }
+    for (uint32_t c = 0; c < index->component_count && status == DFX_OK; c++) {
+        bool known = c == skip || index->components[c].name[0] == '\0' ||
+                     !holds_tensors(index, c);
+        dfx_found *found = &identity->found[identity->found_count];
+
+        for (size_t i = 0; i < identity->found_count && !known; i++)
+            known = identity->found[i].component == c;
+        if (known)
+            continue;
+        found->component = c;
+        status = claim_unknown(identity, found, (uint32_t)identity->found_count,
+                               owners, err);
+        identity->found_count++;
+    }
+out:
+    free(seen.items);
+    return status;
+}
+
+/* ---- Leftovers ---------------------------------------------------------- */
+
+static const dfx_leftover *
+listed(const dfx_leftover *list, const char *name)
+{
+    for (; list != NULL && list->pattern != NULL; list++)
+        if (fnmatch(list->pattern, name, 0) == 0)
+            return list;
+    return NULL;
+}
+
+/* The part with the longest prefix that the name has, or NULL. */
+static dfx_found *
+part_of(dfx_identity *identity, const dfx_tensor *t)
+{
+    dfx_found *best = NULL;
+    size_t longest = 0;
+
+    for (size_t i = 0; i < identity->found_count; i++) {
+        dfx_found *found = &identity->found[i];
+        size_t size = strlen(found->view.prefix);
+
+        if (found->component == t->component && size >= longest &&
+            strncmp(t->name, found->view.prefix, size) == 0) {
+            best = found;
+            longest = size;
+        }
+    }
+    return best;
+}
+
+/* Gives each tensor that nobody owns its fate. */
+static dfx_status
+sort_leftovers(dfx_identity *identity, const uint32_t *owners, dfx_error *err)
+{
+    const dfx_index *index = identity->index;
+    uint32_t skip = dfx_index_find_component(index, DFX_RESIDUE);
+    const char **names; /* of the unexpected, by part */
+    size_t *counts;
+
+    identity->leftovers = dfx_arena_array(&identity->arena, index->tensor_count,
+                                          sizeof *identity->leftovers);
+    names =
+        dfx_arena_array(&identity->arena, index->tensor_count, sizeof *names);
+    counts = dfx_arena_array(&identity->arena, identity->found_count + 1,
+                             sizeof *counts);
+    if (identity->leftovers == NULL || names == NULL || counts == NULL)
+        return dfx_fail_nomem(err);
+    for (uint32_t i = 0; i < index->tensor_count; i++) {
+        const dfx_tensor *t = &index->tensors[i];
+        dfx_leftover_found *left =
+            &identity->leftovers[identity->leftover_count];
+        const dfx_leftover *row;
+        dfx_found *part;
+
+        if (owners[i] != UINT32_MAX || t->component == skip)
+            continue;
+        part = part_of(identity, t);
+        row = listed(dfx_pipelines_table.leftovers, t->name);
+        if (row == NULL && part != NULL && part->kind != NULL)
+            row = listed(part->kind->leftovers,
+                         t->name + strlen(part->view.prefix));
+        *left = (dfx_leftover_found){
+            .tensor = i,
+            .fate = row != NULL ? row->fate : DFX_FATE_ASIDE,
+            .known = row != NULL,
+            .what = row != NULL ? row->what : "in no table",
+        };
+        identity->leftover_count++;
+    }
+    /* Names of no table, under the part whose prefix they have. */
+    for (size_t p = 0; p < identity->found_count; p++) {
+        dfx_found *found = &identity->found[p];
+        const char **mine;
+        size_t count = 0;
+
+        for (size_t i = 0; i < identity->leftover_count; i++) {
+            const dfx_leftover_found *left = &identity->leftovers[i];
+            const dfx_tensor *t = &index->tensors[left->tensor];
+
+            if (!left->known && part_of(identity, t) == found)
+                names[count++] = t->name;
+        }
+        mine = dfx_arena_array(&identity->arena, count, sizeof *mine);
+        if (mine == NULL)
+            return dfx_fail_nomem(err);
+        if (count > 0)
+            memcpy(mine, names, count * sizeof *mine);
+        found->view.unexpected = mine;
+        found->view.unexpected_count = count;
+    }
+    return DFX_OK;
+}
+
+/* ---- The whole ----------------------------------------------------------- */
+
+static dfx_status
+copy_options(dfx_identity *identity, const dfx_identify_options *options,
+             dfx_error *err)
+{
+    static const dfx_identify_options none;
+    dfx_identify_options *copy =
+        dfx_arena_alloc(&identity->arena, sizeof *copy);
+
+    if (copy == NULL)
+        return dfx_fail_nomem(err);
+    *copy = options != NULL ? *options : none;
+    identity->options = copy;
+    return DFX_OK;
+}
+
+static dfx_status
+identify(dfx_identity *identity, const dfx_identify_options *options,
+         dfx_error *err)
+{
+    size_t count = identity->index->tensor_count;
+    uint32_t *owners = malloc((count + 1) * sizeof *owners);
+    dfx_status status;
+
+    if (owners == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        owners[i] = UINT32_MAX;
+    status = copy_options(identity, options, err);
+    if (status == DFX_OK)
+        status = find_parts(identity, owners, err);
+    if (status == DFX_OK)
+        status = sort_leftovers(identity, owners, err);
+    free(owners);
+    if (status == DFX_OK)
+        status = dfx_identity_choose(identity, err);
+    return status;
+}
+
+dfx_status
+dfx_identify(const dfx_index *index, const dfx_identify_options *options,
+             dfx_identity **identity, dfx_error *err)
+{
+    dfx_identity *made = calloc(1, sizeof *made);
+    dfx_status status;
+
+    if (made == NULL)
+        return dfx_fail_nomem(err);
+    made->index = index;
+    status = identify(made, options, err);
+    if (status != DFX_OK) {
+        dfx_error_in_file(err, index->path);
+        dfx_identity_free(made);
+        return status;
+    }
+    *identity = made;
+    return DFX_OK;
+}
+
+void
+dfx_identity_free(dfx_identity *identity)
+{
+    if (identity == NULL)
+        return;
+    for (size_t i = 0; i < identity->found_count; i++) {
+        dfx_facts_fini(&identity->found[i].facts);
+        cJSON_Delete(identity->found[i].config);
+    }
+    free(identity->warnings);
+    dfx_arena_fini(&identity->arena);
+    free(identity);
+}
+
+const dfx_found *
+dfx_identity_find(const dfx_identity *identity, const char *component)
+{
+    for (size_t i = 0; i < identity->found_count; i++)
+        if (strcmp(identity->found[i].view.name, component) == 0)
+            return &identity->found[i];
+    return NULL;
+}
+
+dfx_layout
+dfx_identity_layout(const dfx_identity *identity)
+{
+    return identity->layout;
+}
+
+const char *
+dfx_layout_name(dfx_layout layout)
+{
+    static const char *const names[] = {
+        [DFX_LAYOUT_UNKNOWN] = "unknown",
+        [DFX_LAYOUT_ORIGINAL] = "original",
+        [DFX_LAYOUT_DIFFUSERS] = "diffusers",
+        [DFX_LAYOUT_ADAPTER] = "adapter",
+    };
+
+    return names[layout];
+}
+
+const char *
+dfx_identity_family(const dfx_identity *identity)
+{
+    return identity->family;
+}
+
+const char *
+dfx_identity_variant(const dfx_identity *identity)
+{
+    return identity->variant;
+}
+
+const char *const *
+dfx_identity_variants(const dfx_identity *identity, size_t *count)
+{
+    *count = identity->variant_count;
+    return identity->variants;
+}
+
+const char *
+dfx_identity_pipeline(const dfx_identity *identity)
+{
+    return identity->pipeline;
+}
+
+const dfx_part *
+dfx_identity_parts(const dfx_identity *identity, size_t *count)
+{
+    *count = identity->found_count;
+    return identity->parts;
+}
+
+const dfx_candidate *
+dfx_identity_candidates(const dfx_identity *identity, size_t *count)
+{
+    *count = identity->candidate_count;
+    return identity->candidates;
+}
+
+const char *const *
+dfx_identity_warnings(const dfx_identity *identity, size_t *count)
+{
+    *count = identity->warning_count;
+    return identity->warnings;
+}
