@@ -10,6 +10,33 @@
 
 #include "identify.h"
 
+/* ---- What formats/configs/packed.c gives the core --------------------- */
+
+typedef struct dfx_packed_frame {
+    const unsigned char *data; /* a zstd frame */
+    size_t size;
+    size_t raw_size; /* of what it unpacks to */
+} dfx_packed_frame;
+
+typedef struct dfx_packed_file {
+    const char *path;
+    size_t frame;
+    size_t offset, size; /* in the unpacked frame */
+} dfx_packed_file;
+
+typedef struct dfx_packed {
+    const dfx_packed_frame *frames;
+    size_t frame_count;           /* at most DFX_PACKED_FRAMES */
+    const dfx_packed_file *files; /* sorted by path, bytewise */
+    size_t file_count;
+} dfx_packed;
+
+enum { DFX_PACKED_FRAMES = 4 };
+
+extern const dfx_packed dfx_packed_configs;
+
+/* ---- Embedded files --------------------------------------------------- */
+
 /*
  * The bytes of an embedded file, "sd15/unet/config.json", or
  * "clip-tokenizer/vocab.json", which is made from the merges. NULL in *data if
@@ -18,8 +45,10 @@
 DFX_CHECKED dfx_status dfx_configs_get(const char *path, const char **data,
                                        size_t *size, dfx_error *err);
 
-/* The embedded paths in order; NULL past the last. */
+/* The packed paths in order; NULL past the last. */
 const char *dfx_configs_at(size_t i);
+
+/* ---- The files of a folder -------------------------------------------- */
 
 typedef struct dfx_config_file {
     const char *path; /* in the folder: "unet/config.json" */
