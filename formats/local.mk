@@ -1,0 +1,31 @@
+include formats/list.am
+
+lib_libdfxcore_la_SOURCES += formats/registry.c formats/families/pipelines.c
+nodist_lib_libdfxcore_la_SOURCES = formats/registry.inc
+
+# The line that compiles a format or a kind is the line that registers it.
+formats/registry.inc: $(srcdir)/formats/list.am
+	$(AM_V_GEN)$(MKDIR_P) formats && sed -n \
+	    -e 's,^lib.*= formats/\([a-z0-9_]*\)\.c *$$,DFX_FORMAT(\1),p' \
+	    -e 's,^lib.*= formats/families/\([a-z0-9_]*\)\.c *$$,DFX_KIND(\1),p' \
+	    $(srcdir)/formats/list.am >$@.tmp && mv $@.tmp $@
+formats/registry.lo: formats/registry.inc
+CLEANFILES += formats/registry.inc
+
+# The configs: files in folders, packed into one array by a program of ours.
+noinst_PROGRAMS += formats/configs/pack
+formats_configs_pack_SOURCES = formats/configs/pack.c
+formats_configs_pack_CPPFLAGS =
+formats_configs_pack_LDADD = $(ZSTD_LIBS)
+lib_libdfxcore_la_SOURCES += formats/configs/packed.c
+nodist_lib_libdfxcore_la_SOURCES += formats/configs/packed.inc
+CONFIG_FILES_PACKED = $(wildcard $(srcdir)/formats/configs/*/* \
+	$(srcdir)/formats/configs/*/*/*)
+formats/configs/packed.inc: formats/configs/pack$(EXEEXT) \
+		$(CONFIG_FILES_PACKED)
+	$(AM_V_GEN)formats/configs/pack$(EXEEXT) $(srcdir)/formats/configs \
+	    >$@.tmp && mv $@.tmp $@
+formats/configs/packed.lo: formats/configs/packed.inc
+CLEANFILES += formats/configs/packed.inc
+DIST_FOLDERS += $(patsubst $(srcdir)/%/,%, \
+	$(sort $(wildcard $(srcdir)/formats/configs/*/)))

@@ -1,0 +1,61 @@
+# The whole library, all its names visible: tests link to this.
+noinst_LTLIBRARIES += lib/libdfxcore.la
+lib_libdfxcore_la_LIBADD = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) \
+	$(CRYPTO_LIBS) -lm
+lib_libdfxcore_la_SOURCES = \
+	lib/include/dfx.h \
+	lib/bundle.c lib/bundle.h \
+	lib/cast.c \
+	lib/configs.c lib/configs.h \
+	lib/content.c \
+	lib/convert.c \
+	lib/cpu.c lib/cpu.h \
+	lib/digest.c lib/digest.h \
+	lib/document.c lib/document.h \
+	lib/error.c lib/error.h \
+	lib/exec.c \
+	lib/expr.c lib/expr.h \
+	lib/facts.c \
+	lib/identify.c lib/identify.h \
+	lib/index.c lib/index.h \
+	lib/io.c lib/io.h \
+	lib/json.c lib/json.h \
+	lib/memory.c lib/memory.h \
+	lib/open.c \
+	lib/out.c lib/out.h \
+	lib/plan.c lib/plan.h \
+	lib/registry.h \
+	lib/rules.c lib/rules.def lib/rules.h \
+	lib/types.c lib/types.def lib/types.h \
+	lib/version.c \
+	lib/view.c \
+	lib/yaml.c
+
+# A SIMD level is a library of its own because it has flags of its own.
+if X86_SIMD
+noinst_LTLIBRARIES += lib/libcast_avx2.la lib/libcast_avx512.la
+lib_libcast_avx2_la_SOURCES = lib/cast_avx2.c
+lib_libcast_avx2_la_CFLAGS = $(AM_CFLAGS) -mavx2 -mf16c -mfma
+lib_libcast_avx512_la_SOURCES = lib/cast_avx512.c
+lib_libcast_avx512_la_CFLAGS = $(AM_CFLAGS) -mavx512f -mavx512bw -mavx512dq \
+	-mavx512vl -mf16c
+lib_libdfxcore_la_LIBADD += lib/libcast_avx2.la lib/libcast_avx512.la
+endif
+
+include_HEADERS = lib/include/dfx.h
+
+# What is installed: only the names in libdfx.map leave it.
+lib_LTLIBRARIES += lib/libdfx.la
+lib_libdfx_la_SOURCES =
+lib_libdfx_la_LIBADD = lib/libdfxcore.la
+# current:revision:age. Code changed: revision+1. Interface added: current+1,
+# revision=0, age+1. Interface changed or removed: current+1, the others 0.
+lib_libdfx_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined
+if HAVE_MAP
+lib_libdfx_la_LDFLAGS += -Wl,--version-script=$(srcdir)/lib/libdfx.map
+endif
+EXTRA_lib_libdfx_la_DEPENDENCIES = lib/libdfx.map
+EXTRA_DIST += lib/libdfx.map
+
+pkgconfigdir = $(libdir)/pkgconfig
+pkgconfig_DATA = lib/libdfx.pc

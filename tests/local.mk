@@ -1,0 +1,23 @@
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) \
+	$(top_srcdir)/build-aux/tap-driver.sh
+TEST_EXTENSIONS = .sh
+SH_LOG_DRIVER = $(LOG_DRIVER)
+SH_LOG_COMPILER = $(SHELL)
+# The tools just built come first; tests run in the build folder.
+AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; builddir='$(abs_builddir)'; \
+	CC='$(CC)'; PATH="$(abs_builddir):$$PATH"; LC_ALL=C; \
+	OMP_NUM_THREADS=2; \
+	export srcdir builddir CC PATH LC_ALL OMP_NUM_THREADS;
+
+noinst_HEADERS = tests/unit/tap.h
+
+# Each is built from the .c of its name and linked to the whole library.
+check_PROGRAMS +=
+
+dist_check_SCRIPTS = \
+	tests/tools/demo.sh \
+	tests/tools/headers.sh \
+	tests/tools/symbols.sh
+
+TESTS = $(check_PROGRAMS) $(dist_check_SCRIPTS)
+DIST_FOLDERS +=
