@@ -27,15 +27,19 @@ typedef struct dfx_slot {
  * must hold for it. Order matters: the first row that holds is taken.
  */
 typedef struct dfx_set {
-    const char *name;    /* "sd15-inpaint": --family, folder in configs/ */
-    const char *family;  /* "sd1" */
-    const char *variant; /* "inpaint"; NULL: plain */
-    const char *kind;    /* the component that decides: "unet_ldm" */
-    const char *when;    /* over its facts, markers and document facts */
-    const char *also;    /* "sd21-base,sd20-v": sets the keys fit as well, or
-                            that --family may choose; NULL: none */
-    const dfx_slot *slots;
+    const char *name;      /* "sd15-inpaint": --family, folder in configs/ */
+    const char *family;    /* "sd1" */
+    const char *variant;   /* "inpaint"; NULL: plain */
+    const char *kind;      /* the component that decides: "unet_ldm" */
+    const char *when;      /* over its facts, markers and document facts */
+    const char *also;      /* "sd21-base,sd20-v": sets the keys fit as well, or
+                              that --family may choose; NULL: none */
+    const dfx_slot *slots; /* NULL: a component alone, config.json at the top
+                              of its folder in configs/ */
     const char *summary;
+    const char *base;     /* set that lends the files this one lacks; or NULL */
+    const char *pipeline; /* class, where it is not that of the set's
+                             model_index.json; "": it forms none */
 } dfx_set;
 
 /*
@@ -45,16 +49,28 @@ typedef struct dfx_set {
  * side-car makes it again.
  */
 typedef struct dfx_marker {
-    const char *tensor;   /* "v_pred" */
+    const char *tensor;   /* "v_pred"; "": only documents say it */
     const char *fact;     /* "v_pred" */
-    const char *family;   /* where it is written: "sdxl" */
+    const char *family;   /* where it is written: "sdxl"; "": nowhere */
     const char *document; /* "scheduler/scheduler_config.json" */
     const char *field;    /* "prediction_type" */
     const char *value;    /* JSON text it must equal; NULL: any but null, and
                              the tensor holds its numbers */
     uint32_t rank;
-    uint64_t shape[4]; /* F32 */
-} dfx_marker;          /* a list ends with tensor of NULL */
+    uint64_t shape[4];      /* F32 */
+    const char *class_name; /* that the document must have; NULL: any */
+    const char *unless;     /* fact: not written where it is set; NULL */
+} dfx_marker;               /* a list ends with tensor of NULL */
+
+/*
+ * A model that is named, not converted: what a signature finds. all[0] may
+ * start with '*' here; there is no prefix then.
+ */
+typedef struct dfx_known {
+    const char *family;    /* "flux", "lora", "upscaler" */
+    const char *component; /* "transformer"; NULL: not a component */
+    dfx_signature signature;
+} dfx_known; /* a list ends with family of NULL */
 
 /* What formats/families/pipelines.c gives the core. */
 typedef struct dfx_pipelines {
@@ -63,12 +79,14 @@ typedef struct dfx_pipelines {
     const dfx_leftover *leftovers; /* whole names: "betas", "model_ema.*" */
     /* The name of a tensor's averaged copy; false if it has none. */
     bool (*ema_name)(const char *original, char *buf, size_t size);
+    const dfx_known
+        *known; /* adapters first: they outrank what they resemble */
 } dfx_pipelines;
 
 extern const dfx_pipelines dfx_pipelines_table;
 
 typedef struct dfx_found {
-    dfx_part view; /* what the public interface shows; first member */
+    dfx_part view;        /* what the public interface shows; first member */
     const dfx_kind *kind; /* NULL: a folder names it and no kind knows it */
     const dfx_signature *signature;
     uint32_t component;
@@ -120,9 +138,8 @@ const char *dfx_found_base_config(const dfx_identity *identity,
    dfx_identify, in choose.c. */
 DFX_CHECKED dfx_status dfx_identity_choose(dfx_identity *identity,
                                            dfx_error *err);
-DFX_CHECKED dfx_status dfx_identity_warn(dfx_identity *identity,
-                                         dfx_error *err, const char *fmt, ...)
-    DFX_PRINTF(3, 4);
+DFX_CHECKED dfx_status dfx_identity_warn(dfx_identity *identity, dfx_error *err,
+                                         const char *fmt, ...) DFX_PRINTF(3, 4);
 
 /* The part of that name, or NULL. */
 const dfx_found *dfx_identity_find(const dfx_identity *identity,
