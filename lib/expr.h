@@ -56,8 +56,7 @@ DFX_CHECKED dfx_status dfx_expr_reshape(dfx_arena *arena, const dfx_expr *x,
                                         uint32_t rank, const uint64_t *shape,
                                         const dfx_expr **out, dfx_error *err);
 DFX_CHECKED dfx_status dfx_expr_transpose(dfx_arena *arena, const dfx_expr *x,
-                                          const dfx_expr **out,
-                                          dfx_error *err);
+                                          const dfx_expr **out, dfx_error *err);
 /* x itself if it is of the type already. */
 DFX_CHECKED dfx_status dfx_expr_cast(dfx_arena *arena, const dfx_expr *x,
                                      dfx_type type, const dfx_expr **out,
@@ -79,8 +78,12 @@ DFX_CHECKED dfx_status dfx_expr_bytes(dfx_arena *arena, const void *data,
  * bits start and end at whole bytes. Uses scratch of a bounded size of its own.
  */
 DFX_CHECKED dfx_status dfx_expr_pull(const dfx_expr *x, uint64_t first,
-                                     uint64_t count, void *out,
-                                     dfx_error *err);
+                                     uint64_t count, void *out, dfx_error *err);
+
+/* The same by bytes of the result: any range, elements cut through or not. */
+DFX_CHECKED dfx_status dfx_expr_pull_bytes(const dfx_expr *x, uint64_t offset,
+                                           size_t size, void *out,
+                                           dfx_error *err);
 
 /*
  * If the bytes at offset of the result lie together in a source, the extent

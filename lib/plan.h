@@ -28,7 +28,7 @@ struct dfx_plan {
     char *dst;
     bool is_folder;
     bool force;
-    bool keep_old_shards; /* folder: never; see out.h */
+    bool sync; /* the outputs reach the disk before they get their names */
     dfx_output *outputs;
     dfx_plan_file *views; /* made by dfx_plan_seal */
     size_t output_count, output_capacity;
@@ -43,7 +43,11 @@ struct dfx_plan {
 
 DFX_CHECKED dfx_status dfx_plan_new(const char *dst, bool is_folder,
                                     dfx_plan **plan, dfx_error *err);
-/* A new output file, relative to dst; "" if dst itself is the file. */
+/*
+ * A new output file, relative to dst; "" if dst itself is the file. path is
+ * copied; it must not leave dst (DFX_RULE_FOLDER_PATH) nor be there already
+ * (DFX_RULE_CONVERT_CLASH).
+ */
 DFX_CHECKED dfx_status dfx_plan_add_file(dfx_plan *plan, const char *path,
                                          size_t *output, dfx_error *err);
 /* The next piece: it starts where the last one ended. */

@@ -1,0 +1,206 @@
+/*
+ * io.c - files, memory, and slices of either
+ *
+ * Files are read with pread and never mapped: mapped pages count as resident,
+ * and memory is bounded whatever the size of a model.
+ */
+#include <config.h>
+
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct dfx_io {
+    int fd; /* -1: memory */
+    bool owns_fd;
+    const unsigned char *data; /* borrowed; NULL: a file */
+    uint64_t base;             /* where this io starts in fd or data */
+    uint64_t size;
+    char name[];
+};
+
+static dfx_io *
+io_new(const char *name)
+{
+    size_t room = strlen(name) + 1;
+    dfx_io *io = calloc(1, sizeof *io + room);
+
+    if (io == NULL)
+        return NULL;
+    io->fd = -1;
+    memcpy(io->name, name, room);
+    return io;
+}
+
+static dfx_status
+fail_open(dfx_error *err, const char *path, const char *why)
+{
+    dfx_status status =
+        dfx_fail(err, DFX_RULE_IO_OPEN, DFX_NO_OFFSET, "%s", why);
+
+    dfx_error_in_file(err, path);
+    return status;
+}
+
+dfx_status
+dfx_io_open_file(const char *path, dfx_io **io, dfx_error *err)
+{
+    dfx_io *made = io_new(path);
+    char reason[128];
+    dfx_status status;
+    struct stat st;
+
+    if (made == NULL)
+        return dfx_fail_nomem(err);
+    made->owns_fd = true;
+    /* Not blocking, or opening a FIFO would wait for a writer. */
+    made->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (made->fd < 0 || fstat(made->fd, &st) != 0) {
+        status = fail_open(err, path, strerror_r(errno, reason, sizeof reason));
+    } else if (!S_ISREG(st.st_mode)) {
+        status = fail_open(err, path,
+                           S_ISDIR(st.st_mode) ? "is a folder, not a file"
+                                               : "is not a regular file");
+    } else {
+        made->size = (uint64_t)st.st_size; /* of a file: never negative */
+        *io = made;
+        return DFX_OK;
+    }
+    dfx_io_close(made);
+    return status;
+}
+
+dfx_status
+dfx_io_open_memory(const void *data, size_t size, const char *name, dfx_io **io,
+                   dfx_error *err)
+{
+    dfx_io *made = io_new(name);
+
+    if (made == NULL)
+        return dfx_fail_nomem(err);
+    made->data = data != NULL ? data : (const unsigned char *)"";
+    made->size = size;
+    *io = made;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_io_open_slice(const dfx_io *base, uint64_t offset, uint64_t size,
+                  dfx_io **io, dfx_error *err)
+{
+    dfx_io *made;
+
+    if (offset > base->size || size > base->size - offset)
+        return dfx_fail_usage(err,
+                              "bytes %" PRIu64 " + %" PRIu64
+                              " are not inside the %" PRIu64 " of %s",
+                              offset, size, base->size, base->name);
+    made = io_new(base->name);
+    if (made == NULL)
+        return dfx_fail_nomem(err);
+    made->fd = base->fd;
+    made->data = base->data;
+    made->base = base->base + offset; /* a slice of a slice is one slice */
+    made->size = size;
+    *io = made;
+    return DFX_OK;
+}
+
+void
+dfx_io_close(dfx_io *io)
+{
+    if (io == NULL)
+        return;
+    if (io->owns_fd && io->fd >= 0)
+        close(io->fd);
+    free(io);
+}
+
+uint64_t
+dfx_io_size(const dfx_io *io)
+{
+    return io->size;
+}
+
+const char *
+dfx_io_name(const dfx_io *io)
+{
+    return io->name;
+}
+
+static dfx_status
+fail_short(const dfx_io *io, uint64_t offset, size_t missing, dfx_error *err)
+{
+    dfx_status status = dfx_fail(err, DFX_RULE_IO_SHORT, offset,
+                                 "the file ends %zu bytes too early", missing);
+
+    dfx_error_in_file(err, io->name);
+    return status;
+}
+
+dfx_status
+dfx_io_read_at(const dfx_io *io, uint64_t offset, void *buf, size_t size,
+               dfx_error *err)
+{
+    unsigned char *p = buf;
+
+    if (offset > io->size || size > io->size - offset) {
+        uint64_t left = offset > io->size ? 0 : io->size - offset;
+
+        return fail_short(io, offset, size - (size_t)left, err);
+    }
+    if (io->data != NULL) {
+        memcpy(p, io->data + io->base + offset, size);
+        return DFX_OK;
+    }
+    while (size > 0) {
+        ssize_t n = pread(io->fd, p, size, (off_t)(io->base + offset));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            dfx_status status =
+                dfx_fail_io(err, errno, "cannot read at byte %" PRIu64, offset);
+
+            dfx_error_in_file(err, io->name);
+            return status;
+        }
+        if (n == 0)
+            return fail_short(io, offset, size, err);
+        p += n;
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return DFX_OK;
+}
+
+int
+dfx_io_fd(const dfx_io *io, uint64_t *base)
+{
+    *base = io->base;
+    return io->fd;
+}
+
+const void *
+dfx_io_memory(const dfx_io *io)
+{
+    return io->data != NULL ? io->data + io->base : NULL;
+}
+
+dfx_status
+dfx_extent_read(const dfx_extent *extent, uint64_t offset, void *buf,
+                size_t size, dfx_error *err)
+{
+    if (offset > extent->size || size > extent->size - offset)
+        return dfx_fail_usage(err,
+                              "bytes %" PRIu64 " + %zu are not inside the "
+                              "%" PRIu64 " of the extent",
+                              offset, size, extent->size);
+    return dfx_io_read_at(extent->io, extent->offset + offset, buf, size, err);
+}

@@ -1,0 +1,243 @@
+/*
+ * plan.c - laying out output files
+ */
+#include <config.h>
+
+#include "plan.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+dfx_status
+dfx_plan_new(const char *dst, bool is_folder, dfx_plan **plan, dfx_error *err)
+{
+    dfx_plan *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return dfx_fail_nomem(err);
+    made->dst = dfx_arena_strdup(&made->arena, dst);
+    if (made->dst == NULL) {
+        dfx_plan_free(made);
+        return dfx_fail_nomem(err);
+    }
+    made->is_folder = is_folder;
+    *plan = made;
+    return DFX_OK;
+}
+
+void
+dfx_plan_free(dfx_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    if (plan->free_inverse != NULL)
+        plan->free_inverse(plan->inverse);
+    for (size_t i = 0; i < plan->output_count; i++) {
+        free(plan->outputs[i].pieces);
+        free(plan->outputs[i].tensors);
+    }
+    free(plan->outputs);
+    free(plan->views);
+    free(plan->notes);
+    dfx_arena_fini(&plan->arena);
+    free(plan);
+}
+
+/* Relative, and each part a name: not empty, no ".", no "..". */
+static bool
+stays_inside(const char *path)
+{
+    for (;;) {
+        size_t n = strcspn(path, "/");
+
+        if (n == 0 || (n == 1 && path[0] == '.') ||
+            (n == 2 && path[0] == '.' && path[1] == '.'))
+            return false;
+        if (path[n] == '\0')
+            return true;
+        path += n + 1;
+    }
+}
+
+dfx_status
+dfx_plan_add_file(dfx_plan *plan, const char *path, size_t *output,
+                  dfx_error *err)
+{
+    void *outputs = plan->outputs;
+    dfx_output *made;
+    char *own_path;
+
+    if (!plan->is_folder && (path[0] != '\0' || plan->output_count > 0))
+        return dfx_fail_usage(err, "the plan writes one file, not \"%s\" too",
+                              path);
+    if (plan->is_folder && !stays_inside(path))
+        return dfx_fail(err, DFX_RULE_FOLDER_PATH, DFX_NO_OFFSET,
+                        "\"%s\" is no path inside a folder", path);
+    for (size_t i = 0; i < plan->output_count; i++)
+        if (strcmp(plan->outputs[i].view.path, path) == 0)
+            return dfx_fail(err, DFX_RULE_CONVERT_CLASH, DFX_NO_OFFSET,
+                            "two files are to become \"%s\"", path);
+    own_path = dfx_arena_strdup(&plan->arena, path);
+    if (own_path == NULL ||
+        !dfx_grow(&outputs, &plan->output_capacity, plan->output_count,
+                  sizeof *plan->outputs))
+        return dfx_fail_nomem(err);
+    plan->outputs = outputs;
+    made = &plan->outputs[plan->output_count];
+    *made = (dfx_output){.view = {.path = own_path}};
+    *output = plan->output_count++;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_plan_add_piece(dfx_plan *plan, size_t output, const dfx_expr *expr,
+                   dfx_error *err)
+{
+    dfx_output *file = &plan->outputs[output];
+    void *pieces = file->pieces;
+    uint64_t size;
+
+    if (dfx_ckd_add(&size, file->view.size, expr->bytes) || size > INT64_MAX)
+        return dfx_fail(err, DFX_RULE_OUT_WRITE, DFX_NO_OFFSET,
+                        "\"%s\" would be larger than any file",
+                        file->view.path);
+    if (!dfx_grow(&pieces, &file->piece_capacity, file->piece_count,
+                  sizeof *file->pieces))
+        return dfx_fail_nomem(err);
+    file->pieces = pieces;
+    file->pieces[file->piece_count++] =
+        (dfx_piece){.offset = file->view.size, .expr = expr};
+    file->view.size = size;
+    return DFX_OK;
+}
+
+/* The description of an expression, kept by the plan; NULL: no memory. */
+static char *
+describe(dfx_plan *plan, const dfx_expr *expr)
+{
+    char *words = dfx_expr_describe(expr);
+    char *kept = NULL;
+
+    if (words != NULL)
+        kept = dfx_arena_strdup(&plan->arena, words);
+    free(words);
+    return kept;
+}
+
+dfx_status
+dfx_plan_add_tensor(dfx_plan *plan, size_t output, const char *name,
+                    const dfx_expr *expr, dfx_error *err)
+{
+    dfx_output *file = &plan->outputs[output];
+    void *tensors = file->tensors;
+    dfx_plan_tensor made = {
+        .name = dfx_arena_strdup(&plan->arena, name),
+        .type = expr->type,
+        .rank = expr->rank,
+        .shape = expr->shape,
+        .offset = file->view.size,
+        .size = expr->bytes,
+        .from = describe(plan, expr),
+    };
+
+    if (made.name == NULL || made.from == NULL ||
+        !dfx_grow(&tensors, &file->tensor_capacity, file->view.tensor_count,
+                  sizeof *file->tensors))
+        return dfx_fail_nomem(err);
+    file->tensors = tensors;
+    DFX_TRY(dfx_plan_add_piece(plan, output, expr, err));
+    file->tensors[file->view.tensor_count++] = made;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_plan_note(dfx_plan *plan, dfx_error *err, const char *fmt, ...)
+{
+    void *notes = plan->notes;
+    va_list args, again;
+    char *text = NULL;
+    int n;
+
+    va_start(args, fmt);
+    va_copy(again, args);
+    n = vsnprintf(NULL, 0, fmt, args);
+    if (n >= 0)
+        text = dfx_arena_alloc(&plan->arena, (size_t)n + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)n + 1, fmt, again);
+    va_end(again);
+    va_end(args);
+    if (text == NULL || !dfx_grow(&notes, &plan->note_capacity,
+                                  plan->note_count, sizeof *plan->notes))
+        return dfx_fail_nomem(err);
+    plan->notes = notes;
+    plan->notes[plan->note_count++] = text;
+    return DFX_OK;
+}
+
+/* Pieces lie end to end and fill the file. */
+static dfx_status
+check_cover(const dfx_output *file, dfx_error *err)
+{
+    uint64_t at = 0;
+
+    for (size_t i = 0; i < file->piece_count; i++) {
+        if (file->pieces[i].offset != at)
+            return dfx_fail_usage(err,
+                                  "\"%s\": a piece at byte %" PRIu64
+                                  " where the last one ended at %" PRIu64,
+                                  file->view.path, file->pieces[i].offset, at);
+        at += file->pieces[i].expr->bytes;
+    }
+    if (at != file->view.size)
+        return dfx_fail_usage(
+            err, "\"%s\": pieces of %" PRIu64 " bytes in a file of %" PRIu64,
+            file->view.path, at, file->view.size);
+    return DFX_OK;
+}
+
+dfx_status
+dfx_plan_seal(dfx_plan *plan, dfx_error *err)
+{
+    dfx_plan_file *views = calloc(plan->output_count + 1, sizeof *views);
+
+    if (views == NULL)
+        return dfx_fail_nomem(err);
+    free(plan->views);
+    plan->views = views;
+    plan->bytes = 0;
+    for (size_t i = 0; i < plan->output_count; i++) {
+        dfx_output *file = &plan->outputs[i];
+
+        DFX_TRY(check_cover(file, err));
+        file->view.tensors = file->tensors;
+        views[i] = file->view;
+        if (dfx_ckd_add(&plan->bytes, plan->bytes, file->view.size))
+            return dfx_fail(err, DFX_RULE_OUT_WRITE, DFX_NO_OFFSET,
+                            "the files are larger than any disk");
+    }
+    return DFX_OK;
+}
+
+const dfx_plan_file *
+dfx_plan_files(const dfx_plan *plan, size_t *count)
+{
+    *count = plan->output_count;
+    return plan->views;
+}
+
+const char *const *
+dfx_plan_notes(const dfx_plan *plan, size_t *count)
+{
+    *count = plan->note_count;
+    return (const char *const *)plan->notes;
+}
+
+uint64_t
+dfx_plan_bytes(const dfx_plan *plan)
+{
+    return plan->bytes;
+}
