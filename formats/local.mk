@@ -27,5 +27,6 @@ formats/configs/packed.inc: formats/configs/pack$(EXEEXT) \
 	    >$@.tmp && mv $@.tmp $@
 formats/configs/packed.lo: formats/configs/packed.inc
 CLEANFILES += formats/configs/packed.inc
+EXTRA_DIST += formats/configs/README.md
 DIST_FOLDERS += $(patsubst $(srcdir)/%/,%, \
 	$(sort $(wildcard $(srcdir)/formats/configs/*/)))

@@ -5,7 +5,9 @@ lib_libdfxcore_la_LIBADD = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) \
 lib_libdfxcore_la_SOURCES = \
 	lib/include/dfx.h \
 	lib/bundle.c lib/bundle.h \
-	lib/cast.c \
+	lib/cast.c lib/cast.h \
+	lib/cast_ref.c \
+	lib/choose.c \
 	lib/configs.c lib/configs.h \
 	lib/content.c \
 	lib/convert.c \
@@ -16,6 +18,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/exec.c \
 	lib/expr.c lib/expr.h \
 	lib/facts.c \
+	lib/floats.def \
 	lib/identify.c lib/identify.h \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \
@@ -26,6 +29,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/plan.c lib/plan.h \
 	lib/registry.h \
 	lib/rules.c lib/rules.def lib/rules.h \
+	lib/scope.h \
 	lib/types.c lib/types.def lib/types.h \
 	lib/version.c \
 	lib/view.c \

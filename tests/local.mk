@@ -9,7 +9,8 @@ AM_TESTS_ENVIRONMENT = srcdir='$(abs_srcdir)'; builddir='$(abs_builddir)'; \
 	OMP_NUM_THREADS=2; \
 	export srcdir builddir CC PATH LC_ALL OMP_NUM_THREADS;
 
-noinst_HEADERS = tests/unit/tap.h
+noinst_HEADERS = \
+	tests/unit/tap.h
 
 # Each is built from the .c of its name and linked to the whole library.
 check_PROGRAMS +=
@@ -17,6 +18,7 @@ check_PROGRAMS +=
 dist_check_SCRIPTS = \
 	tests/tools/demo.sh \
 	tests/tools/headers.sh \
+	tests/tools/lists.sh \
 	tests/tools/symbols.sh
 
 TESTS = $(check_PROGRAMS) $(dist_check_SCRIPTS)

@@ -1,0 +1,26 @@
+#!/bin/sh
+# lists.sh - every source, test and manual page is in a list of the build
+n=0
+cd "$srcdir" || exit 99
+lists="Makefile.am lib/local.mk formats/list.am formats/local.mk tools/local.mk
+    man/local.mk demo/local.mk tests/local.mk"
+
+for file in lib/*.[ch] lib/*.def lib/include/*.h formats/*.[ch] \
+    formats/families/*.[ch] formats/configs/*.* tools/*.* man/*.[1-9] demo/*.* \
+    tests/unit/*.[ch] tests/golden/*.[ch] tests/golden/*.sh tests/tools/*.sh \
+    tests/synth/*.* tests/bench/*.* tests/fuzz/*.* tests/interop/*.*; do
+    [ -f "$file" ] || continue
+    case $file in
+    *.mk | *.am | *.in) continue ;;
+    tests/*/test_*.c | tests/fuzz/fuzz_*.c) name=${file%.c} ;;
+    *) name=$file ;;
+    esac
+    n=$((n + 1))
+    # shellcheck disable=SC2086  # a list
+    if grep -qwF -e "$name" $lists; then
+        echo "ok $n - $file"
+    else
+        echo "not ok $n - $file is in no list"
+    fi
+done
+echo "1..$n"
