@@ -36,6 +36,7 @@ typedef struct dfx_bundle {
     size_t blob_count, blob_capacity;
     dfx_meta *metadata; /* component says whose */
     size_t meta_count, meta_capacity;
+    bool empty_metadata; /* say so where there is none: "__metadata__":{} */
 
     const char *weights_format; /* "safetensors": how folders store tensors */
     const char *variant;        /* NULL: none */

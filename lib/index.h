@@ -18,6 +18,7 @@ struct dfx_index {
 
     dfx_tensor *tensors;
     size_t tensor_count, tensor_capacity;
+    struct dfx_index_slot *sorted; /* owned; NULL until sealed */
     dfx_component *components;
     size_t component_count, component_capacity;
     dfx_file *files;
@@ -67,7 +68,7 @@ typedef struct dfx_claim {
  * The gate. Adds the tensor after checking, in this order: name (no NUL, valid
  * UTF-8), product of the shape and bits (DFX_RULE_TENSOR_OVERFLOW), whole bytes
  * (_TENSOR_BITS), size against type and shape (_TENSOR_SIZE), extent inside io
- * (_DATA_SHORT), limits on count. That (component, name) is unique is checked
+ * (_DATA_SHORT). The count is limited too (LIMIT_INDEX). That (component, name) is unique is checked
  * at the end, by dfx_index_seal.
  */
 DFX_CHECKED dfx_status dfx_index_add(dfx_index *index, const dfx_claim *claim,
@@ -83,7 +84,11 @@ DFX_CHECKED dfx_status dfx_index_add_file(dfx_index *index, const char *path,
                                           uint32_t component,
                                           const dfx_extent *data,
                                           dfx_error *err);
-/* Key and value need not end in NUL and must not hold one. */
+/*
+ * Key and value need not end in NUL. They are valid UTF-8 and may hold U+0000,
+ * which C strings cannot: it is kept as the bytes C0 80, as Java does, and
+ * dfx_json_quote writes it as \u0000 again.
+ */
 DFX_CHECKED dfx_status dfx_index_add_meta(dfx_index *index, uint32_t component,
                                           const char *key, size_t key_size,
                                           const char *value, size_t value_size,

@@ -24,8 +24,9 @@ typedef enum dfx_json_event {
     DFX_JSON_NULL
 } dfx_json_event;
 
-#define DFX_JSON_DEPTH 128 /* levels; serde_json's own limit, which the
-                              reference safetensors library uses */
+/* Levels: serde_json's own limit, which the reference safetensors library
+   uses. */
+#define DFX_JSON_DEPTH 128
 
 typedef struct dfx_json {
     const char *data; /* borrowed */
@@ -37,6 +38,9 @@ typedef struct dfx_json {
     const char *text;
     size_t text_size;
     size_t at; /* position in data of the last event's first byte */
+    /* Also take NaN, Infinity and -Infinity, which Python writes, for NUMBERs.
+       False after dfx_json_init. */
+    bool python_numbers;
     /* private */
     unsigned depth;
     unsigned char state;
@@ -54,13 +58,13 @@ uint64_t dfx_json_offset(const dfx_json *json);
 
 /*
  * The next event. Rules: JSON_SYNTAX, JSON_STRING, JSON_DEPTH. Duplicate keys
- * are the caller's to find (dfx_keys). After DFX_JSON_END, pos is just past the
+ * are found by dfx_json_check. After DFX_JSON_END, pos is just past the
  * value; what follows it is the caller's to judge.
  */
 DFX_CHECKED dfx_status dfx_json_next(dfx_json *json, dfx_json_event *event,
                                      dfx_error *err);
 
-/* Reads over the value that starts at the last event (an OBJECT, a STRING...).*/
+/* Reads over the value that starts at the last event, an OBJECT or STRING. */
 DFX_CHECKED dfx_status dfx_json_skip(dfx_json *json, dfx_json_event event,
                                      dfx_error *err);
 
@@ -70,14 +74,27 @@ DFX_CHECKED dfx_status dfx_json_skip(dfx_json *json, dfx_json_event event,
  */
 bool dfx_json_u64(const dfx_json *json, uint64_t *value);
 
+/*
+ * Reads over a whole value without keeping it: JSON_SYNTAX, _STRING, _DEPTH,
+ * and JSON_DUPLICATE for a key that one object has twice, at any level, with
+ * escapes decoded. *end is the position just past the value. Duplicates go to
+ * found, if it is not NULL, and then fail nothing. n log n whatever the keys.
+ */
+DFX_CHECKED dfx_status dfx_json_check(const char *data, size_t size,
+                                      uint64_t origin, dfx_finding_fn *found,
+                                      void *context, size_t *end,
+                                      dfx_error *err);
+
 /* Well-formed: no overlong form, no surrogate, nothing above U+10FFFF. On false
-   *bad is the position of the first wrong byte; bad may be NULL. */
+   bad (may be NULL) gets the position of the first wrong byte. */
 bool dfx_utf8_valid(const char *data, size_t size, size_t *bad);
 
 /*
  * Appends text as a JSON string with its quotes: \" \\ \b \f \n \r \t, other
  * codes below 0x20 as \u00xx with lower-case hex, all else raw (as serde_json
- * writes). With ascii, what is not ASCII becomes \uXXXX (as Python's default).
+ * writes). With ascii, what is not ASCII becomes \uXXXX (as Python's default),
+ * and so does 0x7F. The bytes C0 80, which no valid UTF-8 has, are \u0000: see
+ * dfx_index_add_meta.
  */
 void dfx_json_quote(dfx_text *out, const char *text, size_t size, bool ascii);
 

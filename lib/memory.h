@@ -44,6 +44,20 @@ void dfx_text_puts(dfx_text *text, const char *data);
 void dfx_text_printf(dfx_text *text, const char *fmt, ...) DFX_PRINTF(2, 3);
 void dfx_text_fini(dfx_text *text);
 
+/*
+ * FNV-1a. A first key for sorting and never the only one: whoever makes many
+ * names of one hash must gain nothing by it.
+ */
+static inline uint64_t
+dfx_hash_bytes(const char *data, size_t size)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (unsigned char)data[i]) * 0x100000001b3;
+    return hash;
+}
+
 /* Checked arithmetic in the sense of C23: true means that it overflowed. */
 static inline bool
 dfx_ckd_add(uint64_t *sum, uint64_t a, uint64_t b)
