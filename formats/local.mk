@@ -1,6 +1,8 @@
 include formats/list.am
 
-lib_libdfxcore_la_SOURCES += formats/registry.c formats/families/pipelines.c
+lib_libdfxcore_la_SOURCES += formats/registry.c \
+	formats/families/pipelines.c \
+	formats/families/unet_ldm.h
 nodist_lib_libdfxcore_la_SOURCES = formats/registry.inc
 
 # The line that compiles a format or a kind is the line that registers it.

@@ -1,5 +1,11 @@
+# What the tools share.
+noinst_LTLIBRARIES += tools/libtools.la
+tools_libtools_la_SOURCES = \
+	tools/options.c tools/options.def tools/options.h \
+	tools/report.c tools/report.h
+
 bin_PROGRAMS += dfx-convert dfx-inspect
 dfx_convert_SOURCES = tools/dfx_convert.c
-dfx_convert_LDADD = lib/libdfx.la
+dfx_convert_LDADD = tools/libtools.la lib/libdfx.la
 dfx_inspect_SOURCES = tools/dfx_inspect.c
-dfx_inspect_LDADD = lib/libdfx.la
+dfx_inspect_LDADD = tools/libtools.la lib/libdfx.la
