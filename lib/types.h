@@ -18,6 +18,8 @@ typedef enum dfx_class {
 } dfx_class;
 
 dfx_class dfx_type_class(dfx_type type);
+/* Has negative numbers. */
+bool dfx_type_signed(dfx_type type);
 
 /* DFX_TYPE_COUNT if no type has exactly this safetensors name. */
 dfx_type dfx_type_from_safetensors(const char *name, size_t size);

@@ -1,0 +1,109 @@
+/*
+ * types.c - the table of element types
+ */
+#include <config.h>
+
+#include "types.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const struct {
+    const char *name;    /* as safetensors spells it */
+    const char *aliases; /* separated by single spaces */
+    unsigned bits;
+    dfx_class class;
+    bool is_signed;
+} table[DFX_TYPE_COUNT] = {
+#define TYPE(constant, bits, class, is_signed, aliases)                        \
+    [DFX_TYPE_##                                                               \
+        constant] = {#constant, aliases, bits, DFX_CLASS_##class, is_signed},
+#include "types.def"
+#undef TYPE
+};
+
+/* The rows stand in the order of the enum, which is public and a rank. */
+enum {
+#define TYPE(constant, bits, class, is_signed, aliases) ROW_##constant,
+#include "types.def"
+#undef TYPE
+    ROW_COUNT
+};
+#define TYPE(constant, bits, class, is_signed, aliases)                        \
+    _Static_assert((int)ROW_##constant == (int)DFX_TYPE_##constant,            \
+                   "row out of order: " #constant);
+#include "types.def"
+#undef TYPE
+_Static_assert((int)ROW_COUNT == (int)DFX_TYPE_COUNT, "a type without a row");
+
+const char *
+dfx_type_name(dfx_type type)
+{
+    return type < DFX_TYPE_COUNT ? table[type].name : "?";
+}
+
+unsigned
+dfx_type_bits(dfx_type type)
+{
+    return type < DFX_TYPE_COUNT ? table[type].bits : 0;
+}
+
+dfx_class
+dfx_type_class(dfx_type type)
+{
+    return type < DFX_TYPE_COUNT ? table[type].class : DFX_CLASS_BITS;
+}
+
+bool
+dfx_type_signed(dfx_type type)
+{
+    return type < DFX_TYPE_COUNT && table[type].is_signed;
+}
+
+bool
+dfx_type_castable(dfx_type from, dfx_type to)
+{
+    return dfx_type_class(from) == DFX_CLASS_FLOAT &&
+           dfx_type_class(to) == DFX_CLASS_FLOAT;
+}
+
+dfx_type
+dfx_type_from_safetensors(const char *name, size_t size)
+{
+    for (dfx_type t = 0; t < DFX_TYPE_COUNT; t++)
+        if (strlen(table[t].name) == size &&
+            memcmp(table[t].name, name, size) == 0)
+            return t;
+    return DFX_TYPE_COUNT;
+}
+
+/* Is name, in any case, one of the words of list? */
+static bool
+is_listed(const char *list, const char *name)
+{
+    size_t size = strlen(name);
+
+    while (*list != '\0') {
+        size_t word = strcspn(list, " ");
+
+        if (word == size && strncasecmp(list, name, size) == 0)
+            return true;
+        list += word;
+        list += *list == ' ';
+    }
+    return false;
+}
+
+dfx_type
+dfx_type_named(const char *name)
+{
+    static const char module[] = "torch."; /* how Python prints a dtype */
+
+    if (strncmp(name, module, sizeof module - 1) == 0)
+        name += sizeof module - 1;
+    for (dfx_type t = 0; t < DFX_TYPE_COUNT; t++)
+        if (strcasecmp(table[t].name, name) == 0 ||
+            is_listed(table[t].aliases, name))
+            return t;
+    return DFX_TYPE_COUNT;
+}
