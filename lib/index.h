@@ -29,6 +29,7 @@ struct dfx_index {
     size_t warning_count, warning_capacity;
     dfx_io **ios; /* owned */
     size_t io_count, io_capacity;
+    unsigned depth; /* of dfx_index_read_into: files name files */
 
     /*
      * The text that describes the tensors, when one file holds the whole index

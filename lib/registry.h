@@ -25,6 +25,8 @@ typedef struct dfx_format {
     const char *summary; /* one line for --list-formats */
     const char *suffix;  /* ".safetensors": what DST ends in; NULL: a folder */
     bool is_folder;      /* what lay_out writes */
+    dfx_layout layout;   /* whose names are written to it: a Diffusers folder
+                            holds Diffusers names, files the original ones */
 
     /*
      * How many bits of the file were found to be as this format demands, 0 if
@@ -58,12 +60,15 @@ typedef struct dfx_format {
 } dfx_format;
 
 /* The formats in a fixed order; NULL past the last. Static. */
+const dfx_format *const *dfx_format_list(size_t *count);
 const dfx_format *dfx_format_at(size_t i);
 const dfx_format *dfx_format_named(const char *name);
 
 /*
- * The one of count formats that bids highest (KIND_UNKNOWN, KIND_TIE). The list
- * is an argument so that a test can bring its own.
+ * The one of count formats that bids highest (KIND_UNKNOWN, KIND_TIE). Where
+ * none bids, a file of a format's suffix is taken for a broken one of it, so
+ * that its reader says what is wrong. The list is an argument so that a test
+ * can bring its own.
  */
 DFX_CHECKED dfx_status dfx_format_choose(const dfx_format *const *list,
                                          size_t count,
@@ -71,8 +76,11 @@ DFX_CHECKED dfx_status dfx_format_choose(const dfx_format *const *list,
                                          const dfx_format **out,
                                          dfx_error *err);
 
-/* Reads the tensors of one more file into a component of an index: how folders
-   and shards read their weight files, whatever format those are in. */
+/*
+ * Reads the tensors of one more file into a component of an index: how folders
+ * and shards read their weight files, whatever format those are in. A file may
+ * name files that name files; what goes deeper is refused (SHARD_INDEX).
+ */
 DFX_CHECKED dfx_status dfx_index_read_into(dfx_index *index,
                                            uint32_t component,
                                            const char *path,
