@@ -6,8 +6,13 @@
 #include "cpu.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef DFX_HAVE_X86_SIMD
+#include <cpuid.h>
+#endif
 
 static const char *const names[] = {
     [DFX_CPU_REF] = "ref",
@@ -18,14 +23,24 @@ static const char *const names[] = {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static dfx_cpu best_level, level;
 
+#ifdef DFX_HAVE_X86_SIMD
+
+/* The builtin of clang 14 does not know this name. */
+static bool
+has_f16c(void)
+{
+    unsigned eax, ebx, ecx, edx;
+
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+/* The builtins ask the system too: registers it does not save are not there. */
 static dfx_cpu
 detect(void)
 {
-#ifdef DFX_HAVE_X86_SIMD
-    /* Each asks the system too: registers it does not save are not there. */
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("f16c") ||
-        !__builtin_cpu_supports("fma"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !has_f16c())
         return DFX_CPU_REF;
     if (__builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512bw") &&
@@ -33,10 +48,17 @@ detect(void)
         __builtin_cpu_supports("avx512vl"))
         return DFX_CPU_AVX512;
     return DFX_CPU_AVX2;
-#else
-    return DFX_CPU_REF;
-#endif
 }
+
+#else
+
+static dfx_cpu
+detect(void)
+{
+    return DFX_CPU_REF;
+}
+
+#endif
 
 static void
 choose(void)
