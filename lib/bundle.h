@@ -24,6 +24,7 @@ typedef struct dfx_bundle_component {
     const char *name;    /* sub-folder; "" puts it at the top */
     const char *weights; /* base name: "diffusion_pytorch_model", "model" */
     bool is_transformers; /* written by transformers: total_parameters */
+    bool is_side_car; /* one file of exactly this name: no variant, no shards */
 } dfx_bundle_component;
 
 /* Borrows everything; strings and arrays live in the plan's arena or longer. */

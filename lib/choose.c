@@ -42,6 +42,12 @@ document_says(const dfx_index *index, const dfx_marker *marker, bool *says,
         return DFX_OK;
     DFX_TRY(dfx_doc_read(&file->data, &doc, err));
     field = dfx_doc_get(doc, marker->field);
+    if (marker->class_name != NULL) {
+        const char *name = dfx_doc_string(doc, "_class_name");
+
+        if (name == NULL || strcmp(name, marker->class_name) != 0)
+            field = NULL;
+    }
     if (marker->value == NULL) {
         *says = field != NULL && !cJSON_IsNull(field);
     } else if (field != NULL) {
@@ -66,7 +72,8 @@ gather_facts(dfx_identity *identity, dfx_error *err)
     const dfx_marker *marker = dfx_pipelines_table.markers;
 
     for (; marker != NULL && marker->tensor != NULL; marker++) {
-        bool there = dfx_index_find(index, 0, marker->tensor) != NULL;
+        bool there = marker->tensor[0] != '\0' &&
+                     dfx_index_find(index, 0, marker->tensor) != NULL;
 
         if (!there)
             DFX_TRY(document_says(index, marker, &there, err));
@@ -142,13 +149,36 @@ choose_named(dfx_identity *identity, const char *name, dfx_error *err)
                     "the tensors are not those of family \"%s\"", name);
 }
 
+/* What an earlier conversion wrote into the file's metadata: the set that its
+   configs belong to. NULL if there is none. */
+static const char *
+remembered_set(dfx_identity *identity)
+{
+    const char *text = dfx_index_find_meta(identity->index, 0, DFX_RESIDUE_KEY);
+    const char *name = NULL;
+    cJSON *doc = NULL;
+
+    if (text == NULL || dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &doc,
+                                      NULL) != DFX_OK)
+        return NULL;
+    if (dfx_doc_string(doc, "set") != NULL)
+        name = dfx_arena_strdup(&identity->arena, dfx_doc_string(doc, "set"));
+    cJSON_Delete(doc);
+    return name;
+}
+
 static dfx_status
 choose_set(dfx_identity *identity, dfx_error *err)
 {
     const dfx_set *set = dfx_pipelines_table.sets;
+    const char *remembered;
 
     if (identity->options->family != NULL)
         return choose_named(identity, identity->options->family, err);
+    remembered = remembered_set(identity);
+    if (remembered != NULL &&
+        choose_named(identity, remembered, NULL) == DFX_OK)
+        return DFX_OK;
     for (; set->name != NULL; set++) {
         dfx_found *decider = found_of_kind(identity, set->kind);
         bool holds;
@@ -162,6 +192,111 @@ choose_set(dfx_identity *identity, dfx_error *err)
             identity->set = set;
             identity->decider = decider;
             return DFX_OK;
+        }
+    }
+    return DFX_OK;
+}
+
+/* ---- Models that have a name and no table -------------------------------- */
+
+static bool
+known_name(const char *pattern, const char *name)
+{
+    size_t size = strlen(pattern);
+
+    if (pattern[0] == '*')
+        return strstr(name, pattern + 1) != NULL;
+    if (size > 0 && pattern[size - 1] == '.')
+        return strncmp(name, pattern, size) == 0;
+    return strcmp(name, pattern) == 0;
+}
+
+static const dfx_tensor *
+any_named(const dfx_index *index, uint32_t component, const char *prefix,
+          const char *pattern)
+{
+    size_t size = strlen(prefix);
+
+    for (size_t i = 0; i < index->tensor_count; i++) {
+        const dfx_tensor *t = &index->tensors[i];
+
+        if (t->component == component && strncmp(t->name, prefix, size) == 0 &&
+            known_name(pattern, t->name + size))
+            return t;
+    }
+    return NULL;
+}
+
+static bool
+known_fits(const dfx_known *known, const dfx_index *index, uint32_t component,
+           const char *prefix)
+{
+    const dfx_signature *s = &known->signature;
+
+    for (size_t i = 0; s->all[i] != NULL; i++)
+        if (any_named(index, component, prefix, s->all[i]) == NULL)
+            return false;
+    for (size_t i = 0; s->none[i] != NULL; i++)
+        if (any_named(index, component, prefix, s->none[i]) != NULL)
+            return false;
+    for (size_t i = 0; i < 4 && s->ranks[i].name != NULL; i++) {
+        const dfx_tensor *t =
+            any_named(index, component, prefix, s->ranks[i].name);
+
+        if (t == NULL || t->rank != s->ranks[i].rank)
+            return false;
+    }
+    return true;
+}
+
+/* Tries a row behind each prefix that its first name stands behind. */
+static dfx_status
+try_known(dfx_identity *identity, const dfx_known *known, bool *fits,
+          dfx_error *err)
+{
+    const dfx_index *index = identity->index;
+    const char *first = known->signature.all[0];
+    size_t first_size = strlen(first);
+
+    *fits = false;
+    if (first[0] == '*' || first[first_size - 1] == '.') {
+        for (uint32_t c = 0; c < index->component_count && !*fits; c++)
+            *fits = known_fits(known, index, c, "");
+        return DFX_OK;
+    }
+    for (size_t i = 0; i < index->tensor_count && !*fits; i++) {
+        const dfx_tensor *t = &index->tensors[i];
+        size_t size = strlen(t->name);
+        char *prefix;
+
+        if (size < first_size ||
+            strcmp(t->name + size - first_size, first) != 0)
+            continue;
+        if (size > first_size && t->name[size - first_size - 1] != '.')
+            continue;
+        prefix =
+            dfx_arena_strndup(&identity->arena, t->name, size - first_size);
+        if (prefix == NULL)
+            return dfx_fail_nomem(err);
+        *fits = known_fits(known, index, t->component, prefix);
+    }
+    return DFX_OK;
+}
+
+static dfx_status
+name_known(dfx_identity *identity, bool *named, dfx_error *err)
+{
+    const dfx_known *known = dfx_pipelines_table.known;
+
+    *named = false;
+    for (; known != NULL && known->family != NULL; known++) {
+        DFX_TRY(try_known(identity, known, named, err));
+        if (*named) {
+            identity->family = known->family;
+            identity->layout = known->signature.layout;
+            return dfx_identity_warn(
+                identity, err, "%s is recognised, but no table converts it",
+                known->family);
         }
     }
     return DFX_OK;
@@ -244,21 +379,46 @@ name_parts(dfx_identity *identity, dfx_error *err)
 
 /* ---- Configs of parts ---------------------------------------------------- */
 
+/* Is there such an embedded file? */
+static bool
+is_embedded(const char *path)
+{
+    const char *data = NULL;
+    size_t size;
+
+    return path != NULL &&
+           dfx_configs_get(path, &data, &size, NULL) == DFX_OK && data != NULL;
+}
+
+/* In the set's own folder for the component, in its top if it is the one that
+   decides, in the set that lends files. */
+static const char *
+config_of_set(dfx_arena *arena, const dfx_set *set, const dfx_found *found,
+              bool decides)
+{
+    const char *path = dfx_arena_printf(arena, "%s/%s/config.json", set->name,
+                                        found->view.name);
+
+    if (!is_embedded(path) && decides)
+        path = dfx_arena_printf(arena, "%s/config.json", set->name);
+    if (!is_embedded(path) && set->base != NULL)
+        path = dfx_arena_printf(arena, "%s/%s/config.json", set->base,
+                                found->view.name);
+    return is_embedded(path) ? path : NULL;
+}
+
 const char *
 dfx_found_base_config(const dfx_identity *identity, const dfx_found *found)
 {
     dfx_arena *arena = (dfx_arena *)(uintptr_t)&identity->arena;
-    const dfx_set *set = identity->set;
+    const char *path = NULL;
     const dfx_variant_row *row;
 
-    if (set != NULL && set->slots != NULL) {
-        for (const dfx_slot *s = set->slots; s->component != NULL; s++)
-            if (strcmp(s->component, found->view.name) == 0)
-                return dfx_arena_printf(arena, "%s/%s/config.json", set->name,
-                                        s->component);
-    } else if (set != NULL && found == identity->decider) {
-        return dfx_arena_printf(arena, "%s/config.json", set->name);
-    }
+    if (identity->set != NULL)
+        path = config_of_set(arena, identity->set, found,
+                             found == identity->decider);
+    if (path != NULL)
+        return path;
     row = found->kind != NULL ? found->kind->variants : NULL;
     for (; row != NULL && row->family != NULL; row++) {
         int64_t holds = 1;
@@ -359,7 +519,22 @@ derive_config(dfx_identity *identity, dfx_found *found, dfx_error *err)
 
 /* ---- What it all is ------------------------------------------------------ */
 
-/* The class in a model_index.json: the folder's own, else the set's. */
+/* Is every part there that an original file of the set holds? */
+static bool
+is_whole(const dfx_identity *identity)
+{
+    const dfx_set *set = identity->set;
+
+    if (set == NULL || set->slots == NULL)
+        return false;
+    for (const dfx_slot *s = set->slots; s->component != NULL; s++)
+        if (!s->optional && s->prefix != NULL &&
+            dfx_identity_find(identity, s->component) == NULL)
+            return false;
+    return true;
+}
+
+/* The class in the folder's own model_index.json, else the set's. */
 static dfx_status
 pipeline_class(dfx_identity *identity, dfx_error *err)
 {
@@ -373,11 +548,10 @@ pipeline_class(dfx_identity *identity, dfx_error *err)
 
     if (own != NULL) {
         DFX_TRY(dfx_doc_read(&own->data, &doc, err));
-    } else if (set != NULL && set->slots != NULL) {
-        for (const dfx_slot *s = set->slots; s->component != NULL; s++)
-            if (!s->optional && s->prefix != NULL &&
-                dfx_identity_find(identity, s->component) == NULL)
-                return DFX_OK;
+    } else if (is_whole(identity) && set->pipeline != NULL) {
+        identity->pipeline = set->pipeline[0] != '\0' ? set->pipeline : NULL;
+        return DFX_OK;
+    } else if (is_whole(identity)) {
         snprintf(path, sizeof path, "%s/model_index.json", set->name);
         DFX_TRY(dfx_configs_get(path, &data, &size, err));
         if (data != NULL)
@@ -532,33 +706,37 @@ warn_of_gaps(dfx_identity *identity, dfx_error *err)
     return DFX_OK;
 }
 
-static void
-name_family(dfx_identity *identity)
+/* The family of the whole: the set's, that of the one part, a known name. */
+static dfx_status
+name_family(dfx_identity *identity, dfx_error *err)
 {
     const dfx_set *set = identity->set;
+    bool named = false;
 
     identity->family = "unknown";
+    for (size_t i = 0; i < identity->found_count; i++) {
+        dfx_found *found = &identity->found[i];
+        dfx_layout layout = found->view.layout;
+
+        if (layout == DFX_LAYOUT_ORIGINAL ||
+            identity->layout == DFX_LAYOUT_UNKNOWN)
+            identity->layout = layout;
+        if (set != NULL && found == identity->decider) {
+            found->view.family = set->family;
+            found->view.variant = set->variant;
+        }
+    }
     if (set != NULL) {
         identity->family = set->family;
         identity->variant = set->variant;
-    } else if (identity->found_count == 1) {
+        return DFX_OK;
+    }
+    DFX_TRY(name_known(identity, &named, err));
+    if (!named && identity->found_count == 1) {
         identity->family = identity->found[0].view.family;
         identity->variant = identity->found[0].view.variant;
     }
-    if (set != NULL && identity->decider != NULL) {
-        dfx_found *decider = (dfx_found *)(uintptr_t)identity->decider;
-
-        decider->view.family = set->family;
-        decider->view.variant = set->variant;
-    }
-    for (size_t i = 0; i < identity->found_count; i++) {
-        dfx_layout layout = identity->found[i].view.layout;
-
-        if (layout == DFX_LAYOUT_ORIGINAL ||
-            (layout == DFX_LAYOUT_DIFFUSERS &&
-             identity->layout == DFX_LAYOUT_UNKNOWN))
-            identity->layout = layout;
-    }
+    return DFX_OK;
 }
 
 dfx_status
@@ -567,7 +745,7 @@ dfx_identity_choose(dfx_identity *identity, dfx_error *err)
     DFX_TRY(gather_facts(identity, err));
     DFX_TRY(choose_set(identity, err));
     DFX_TRY(name_parts(identity, err));
-    name_family(identity);
+    DFX_TRY(name_family(identity, err));
     for (size_t i = 0; i < identity->found_count; i++)
         if (identity->found[i].kind != NULL)
             DFX_TRY(derive_config(identity, &identity->found[i], err));

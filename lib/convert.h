@@ -1,0 +1,113 @@
+/*
+ * convert.h - from an index and its identity to a bundle
+ *
+ * parts.c turns components into tensors with their new names and expressions,
+ * residue.c takes care of what has no place on the other side, retype.c decides
+ * types; convert.c puts them together and lays the bundle out.
+ */
+#ifndef DFX_CONVERT_H
+#define DFX_CONVERT_H
+
+#include "bundle.h"
+#include "identify.h"
+
+/* ---- Types (retype.c) ---------------------------------------------------- */
+
+typedef struct dfx_retype dfx_retype;
+
+/* Compiles --dtype and --type-rules. *retype is owned. */
+DFX_CHECKED dfx_status dfx_retype_new(const dfx_convert_options *options,
+                                      dfx_retype **retype, dfx_error *err);
+void dfx_retype_free(dfx_retype *retype); /* NULL is fine */
+
+/*
+ * The type to write a tensor in. name is what the rules see: "unet.conv_in.bias"
+ * in a folder, the whole name in a file. config is the component's, whose
+ * _keep_in_fp32_modules wins over --dtype but not over a rule; may be NULL.
+ * What is no floating-point number keeps its type.
+ */
+dfx_type dfx_retype_of(const dfx_retype *retype, const char *name,
+                       dfx_type type, const cJSON *config);
+
+/* ---- A conversion under way ---------------------------------------------- */
+
+/* A component on its way out. */
+typedef struct dfx_outgoing {
+    const char *name; /* in the output */
+    const dfx_identity *identity; /* of the source that it comes from */
+    const dfx_found *found;
+    const dfx_kind *kind; /* whose rows name it there; may differ from found's:
+                             a folder's text encoder reads as CLIP whatever
+                             names the original has */
+    dfx_facts facts;      /* owned */
+    const dfx_pair *pairs;
+    size_t pair_count;
+    const char *prefix; /* in an original file */
+    bool bare;          /* there without the implied part of its names */
+    const struct dfx_outgoing *filler; /* has what this one lacks; or NULL */
+} dfx_outgoing;
+
+typedef struct dfx_conversion {
+    const dfx_index *index;
+    const dfx_identity *identity;
+    const dfx_convert_options *options;
+    dfx_layout to;
+    dfx_plan *plan; /* its arena and notes */
+    dfx_bundle bundle;
+    dfx_bundle_component *components; /* of the bundle */
+    size_t component_count;
+    dfx_outgoing *parts;
+    size_t part_count;
+    dfx_retype *retype; /* owned */
+    cJSON *residue;     /* owned: what an earlier conversion kept; or NULL */
+} dfx_conversion;
+
+/*
+ * Names, pairs, prefixes of all components that go out (--only, --component).
+ * conversion->residue is read before.
+ */
+DFX_CHECKED dfx_status dfx_parts_choose(dfx_conversion *conversion,
+                                        dfx_error *err);
+/* Their tensors, into the bundle; missing ones are FAMILY_MISSING. */
+DFX_CHECKED dfx_status dfx_parts_add(dfx_conversion *conversion,
+                                     dfx_error *err);
+
+/* A tensor under its final name, in the type that the options say. */
+DFX_CHECKED dfx_status dfx_conversion_add(dfx_conversion *conversion,
+                                          uint32_t component, const char *name,
+                                          const dfx_expr *expr,
+                                          const cJSON *config, dfx_error *err);
+
+/*
+ * One pair of a found part in Diffusers form, whatever layout the source has.
+ * NULL in *expr if the source lacks it.
+ */
+DFX_CHECKED dfx_status dfx_found_expr(dfx_arena *arena,
+                                      const dfx_identity *identity,
+                                      const dfx_found *found,
+                                      const dfx_pair *pair,
+                                      const dfx_expr **expr, dfx_error *err);
+
+/* Reads what an earlier conversion kept into conversion->residue. */
+DFX_CHECKED dfx_status dfx_residue_read(dfx_conversion *conversion,
+                                        dfx_error *err);
+/* The documents of *files that it kept take the place of ours. */
+DFX_CHECKED dfx_status dfx_residue_documents(dfx_conversion *conversion,
+                                             dfx_error *err);
+/* To a folder: what has no place there goes into the side-car. */
+DFX_CHECKED dfx_status dfx_residue_to_folder(dfx_conversion *conversion,
+                                             dfx_error *err);
+/* To a file: what the side-car holds comes back, and what the file cannot hold
+   goes into its metadata. */
+DFX_CHECKED dfx_status dfx_residue_to_file(dfx_conversion *conversion,
+                                           dfx_error *err);
+
+/*
+ * The whole bundle, in conversion->bundle. The caller has set index, identity,
+ * options, to and plan, and releases with dfx_conversion_fini.
+ */
+DFX_CHECKED dfx_status dfx_conversion_build(dfx_conversion *conversion,
+                                            dfx_error *err);
+void dfx_conversion_fini(dfx_conversion *conversion);
+
+#endif
