@@ -1,6 +1,7 @@
 include formats/list.am
 
 lib_libdfxcore_la_SOURCES += formats/registry.c \
+	formats/families/known.c formats/families/known.h \
 	formats/families/pipelines.c \
 	formats/families/unet_ldm.h
 nodist_lib_libdfxcore_la_SOURCES = formats/registry.inc

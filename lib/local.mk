@@ -6,11 +6,12 @@ lib_libdfxcore_la_SOURCES = \
 	lib/include/dfx.h \
 	lib/bundle.c lib/bundle.h \
 	lib/cast.c lib/cast.h \
+	lib/cast_lanes.h \
 	lib/cast_ref.c \
 	lib/choose.c \
 	lib/configs.c lib/configs.h \
 	lib/content.c \
-	lib/convert.c \
+	lib/convert.c lib/convert.h \
 	lib/cpu.c lib/cpu.h \
 	lib/digest.c lib/digest.h \
 	lib/document.c lib/document.h \
@@ -26,8 +27,10 @@ lib_libdfxcore_la_SOURCES = \
 	lib/memory.c lib/memory.h \
 	lib/open.c \
 	lib/out.c lib/out.h \
+	lib/parts.c \
 	lib/plan.c lib/plan.h \
 	lib/registry.h \
+	lib/retype.c \
 	lib/rules.c lib/rules.def lib/rules.h \
 	lib/scope.h \
 	lib/types.c lib/types.def lib/types.h \

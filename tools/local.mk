@@ -2,7 +2,11 @@
 noinst_LTLIBRARIES += tools/libtools.la
 tools_libtools_la_SOURCES = \
 	tools/options.c tools/options.def tools/options.h \
-	tools/report.c tools/report.h
+	tools/progress.c tools/progress.h \
+	tools/report.c tools/report.h \
+	tools/signals.c tools/signals.h \
+	tools/source.c tools/source.h \
+	tools/table.c tools/table.h
 
 bin_PROGRAMS += dfx-convert dfx-inspect
 dfx_convert_SOURCES = tools/dfx_convert.c
