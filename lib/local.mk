@@ -20,6 +20,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/expr.c lib/expr.h \
 	lib/facts.c \
 	lib/floats.def \
+	lib/fields.c lib/fields.h \
 	lib/identify.c lib/identify.h \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \

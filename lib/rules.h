@@ -215,6 +215,14 @@ const dfx_tensor *dfx_view_folder(const dfx_view *view, const char *fmt, ...)
 int64_t dfx_view_dim(const dfx_view *view, unsigned dim, const char *fmt, ...)
     DFX_PRINTF(3, 4);
 
+/*
+ * How many tensors there are of the Diffusers names front 0 back, front 1 back
+ * and so on without a gap: dfx_view_count(view, "layers.", ".bias"). Stops at
+ * 1024, more than any model has.
+ */
+int64_t dfx_view_count(const dfx_view *view, const char *front,
+                       const char *back);
+
 /* The kind tells whether the names behind prefix fit one of its signatures. */
 const dfx_signature *dfx_kind_match(const dfx_kind *kind,
                                     const dfx_index *index, uint32_t component,

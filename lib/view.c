@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_CHARS = 256 }; /* longer names go to the view's arena */
+enum {
+    NAME_CHARS = 256, /* longer names go to the view's arena */
+    COUNT_MAX = 1024
+};
 
 static bool
 starts_with(const char *name, const char *start)
@@ -124,6 +127,17 @@ dfx_view_dim(const dfx_view *view, unsigned dim, const char *fmt, ...)
     if (t == NULL || dim >= t->rank)
         return 0;
     return t->shape[dim] > INT64_MAX ? INT64_MAX : (int64_t)t->shape[dim];
+}
+
+int64_t
+dfx_view_count(const dfx_view *view, const char *front, const char *back)
+{
+    int64_t count = 0;
+
+    while (count < COUNT_MAX &&
+           dfx_view_folder(view, "%s%d%s", front, (int)count, back) != NULL)
+        count++;
+    return count;
 }
 
 /* ---- Signatures -------------------------------------------------------- */
