@@ -1,0 +1,92 @@
+/*
+ * progress.c - one line on a terminal: bytes, rate, time left
+ *
+ * Spaces erase, not escape sequences: they work on every terminal.
+ */
+#include <config.h>
+
+#include "progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "report.h"
+
+enum { LINE_WIDTH = 78 };
+
+static const double interval = 0.1; /* seconds between two lines */
+
+static double
+now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+void
+dfx_progress_start(dfx_progress *progress, const char *what, bool forced,
+                   bool quiet)
+{
+    *progress = (dfx_progress){
+        .shown = !quiet && (forced || isatty(STDERR_FILENO) == 1),
+        .what = what,
+        .start = now(),
+    };
+    progress->drawn = progress->start; /* what is done at once needs no line */
+}
+
+static void
+draw(dfx_progress *progress, const char *line)
+{
+    int width = fprintf(stderr, "\r%s", line) - 1;
+
+    if (width < progress->width)
+        fprintf(stderr, "%*s", progress->width - width, "");
+    fflush(stderr);
+    progress->width = width;
+}
+
+void
+dfx_progress_update(void *context, uint64_t done, uint64_t total)
+{
+    dfx_progress *progress = context;
+    char line[LINE_WIDTH + 1], a[DFX_HUMAN_CHARS], b[DFX_HUMAN_CHARS];
+    char c[DFX_HUMAN_CHARS];
+    double seconds, rate, left;
+    double time = now();
+
+    if (!progress->shown || total == 0 || time - progress->drawn < interval)
+        return;
+    seconds = time - progress->start;
+    rate = (double)done / seconds;
+    left = rate > 0 ? (double)(total - done) / rate : 0;
+    if (left > 359999)
+        left = 359999; /* 99:59:59 is long enough to say "not today" */
+    snprintf(line, sizeof line, "%s %s of %s  %3.0f%%  %s/s  %d:%02d:%02d left",
+             progress->what, dfx_human_bytes(done, a),
+             dfx_human_bytes(total, b), 100.0 * (double)done / (double)total,
+             dfx_human_bytes((uint64_t)rate, c), (int)left / 3600,
+             (int)left / 60 % 60, (int)left % 60);
+    draw(progress, line);
+    progress->drawn = time;
+}
+
+void
+dfx_progress_end(dfx_progress *progress)
+{
+    if (progress->width > 0) {
+        draw(progress, "");
+        fputs("\r", stderr);
+    }
+    progress->width = 0;
+}
+
+double
+dfx_progress_seconds(const dfx_progress *progress)
+{
+    return now() - progress->start;
+}

@@ -1,0 +1,27 @@
+/*
+ * source.h - a model that a tool reads: its index and its identity
+ */
+#ifndef DFX_SOURCE_H
+#define DFX_SOURCE_H
+
+#include "dfx.h"
+#include "report.h"
+
+typedef struct dfx_source {
+    const char *path;       /* borrowed */
+    dfx_index *index;       /* owned */
+    dfx_identity *identity; /* owned */
+} dfx_source;
+
+/* Both options may be NULL. */
+DFX_CHECKED dfx_status dfx_source_open(dfx_source *source, const char *path,
+                                       const dfx_open_options *open,
+                                       const dfx_identify_options *identify,
+                                       dfx_error *err);
+void dfx_source_close(dfx_source *source); /* a zeroed one is fine */
+
+/* Lists for --list-formats and --families, as text or JSON, on stdout. */
+void dfx_list_formats(bool json, const dfx_colours *colours);
+void dfx_list_families(bool json, const dfx_colours *colours);
+
+#endif
