@@ -7,13 +7,13 @@ lib_libdfxcore_la_SOURCES += formats/registry.c \
 nodist_lib_libdfxcore_la_SOURCES = formats/registry.inc
 
 # The line that compiles a format or a kind is the line that registers it.
-formats/registry.inc: $(srcdir)/formats/list.am
-	$(AM_V_GEN)$(MKDIR_P) formats && sed -n \
-	    -e 's,^lib.*= formats/\([a-z0-9_]*\)\.c *$$,DFX_FORMAT(\1),p' \
-	    -e 's,^lib.*= formats/families/\([a-z0-9_]*\)\.c *$$,DFX_KIND(\1),p' \
-	    $(srcdir)/formats/list.am >$@.tmp && mv $@.tmp $@
+formats/registry.inc: $(srcdir)/formats/list.am $(srcdir)/formats/registry.sed
+	$(AM_V_GEN)$(MKDIR_P) formats && \
+	sed -n -f $(srcdir)/formats/registry.sed $(srcdir)/formats/list.am \
+	    >$@.tmp && mv $@.tmp $@
 formats/registry.lo: formats/registry.inc
 CLEANFILES += formats/registry.inc
+EXTRA_DIST += formats/registry.sed
 
 # The configs: files in folders, packed into one array by a program of ours.
 noinst_PROGRAMS += formats/configs/pack

@@ -1,7 +1,7 @@
 # The whole library, all its names visible: tests link to this.
 noinst_LTLIBRARIES += lib/libdfxcore.la
-lib_libdfxcore_la_LIBADD = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) \
-	$(CRYPTO_LIBS) -lm
+DFX_LIBS = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) -lm
+lib_libdfxcore_la_LIBADD = $(DFX_LIBS)
 lib_libdfxcore_la_SOURCES = \
 	lib/include/dfx.h \
 	lib/bundle.c lib/bundle.h \
@@ -19,8 +19,8 @@ lib_libdfxcore_la_SOURCES = \
 	lib/exec.c \
 	lib/expr.c lib/expr.h \
 	lib/facts.c \
-	lib/floats.def \
 	lib/fields.c lib/fields.h \
+	lib/floats.def \
 	lib/identify.c lib/identify.h \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \
@@ -31,6 +31,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/parts.c \
 	lib/plan.c lib/plan.h \
 	lib/registry.h \
+	lib/residue.c \
 	lib/retype.c \
 	lib/rules.c lib/rules.def lib/rules.h \
 	lib/scope.h \
