@@ -193,6 +193,12 @@ dfx_io_memory(const dfx_io *io)
     return io->data != NULL ? io->data + io->base : NULL;
 }
 
+const char *
+dfx_extent_file(const dfx_extent *extent)
+{
+    return dfx_io_name(extent->io);
+}
+
 dfx_status
 dfx_extent_read(const dfx_extent *extent, uint64_t offset, void *buf,
                 size_t size, dfx_error *err)

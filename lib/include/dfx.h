@@ -191,6 +191,9 @@ DFX_API const dfx_meta *dfx_index_metadata(const dfx_index *index,
 DFX_API const char *const *dfx_index_warnings(const dfx_index *index,
                                               size_t *count);
 
+/* The file that an extent lies in; for memory a name for messages. */
+DFX_API const char *dfx_extent_file(const dfx_extent *extent);
+
 /* Reads size bytes at offset of an extent (both inside it). */
 DFX_API DFX_CHECKED dfx_status dfx_extent_read(const dfx_extent *extent,
                                                uint64_t offset, void *buf,
