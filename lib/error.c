@@ -144,6 +144,12 @@ dfx_fail_nomem(dfx_error *err)
 }
 
 dfx_status
+dfx_fail_stopped(dfx_error *err)
+{
+    return fail_as(err, DFX_ERR_STOPPED, "stopped");
+}
+
+dfx_status
 dfx_fail_io(dfx_error *err, int errno_value, const char *fmt, ...)
 {
     char what[DFX_ERROR_CHARS / 2], reason[128];
@@ -169,6 +175,19 @@ dfx_error_in_tensor(dfx_error *err, const char *name)
 {
     if (err != NULL && err->tensor[0] == '\0')
         copy_masked(err->tensor, sizeof err->tensor, name);
+}
+
+void
+dfx_error_in_tensor_text(dfx_error *err, const char *name, size_t size)
+{
+    /* More than fits, so that a cut is made by copy_masked. */
+    char text[DFX_ERROR_CHARS + 4];
+
+    if (size >= sizeof text)
+        size = sizeof text - 1;
+    memcpy(text, name, size);
+    text[size] = '\0';
+    dfx_error_in_tensor(err, text);
 }
 
 void

@@ -33,6 +33,7 @@ dfx_status dfx_fail(dfx_error *err, dfx_rule rule, uint64_t offset,
 dfx_status dfx_fail_usage(dfx_error *err, const char *fmt, ...)
     DFX_PRINTF(2, 3);
 dfx_status dfx_fail_nomem(dfx_error *err);
+dfx_status dfx_fail_stopped(dfx_error *err);
 /* Text, then the system's reason for errno_value. */
 dfx_status dfx_fail_io(dfx_error *err, int errno_value, const char *fmt, ...)
     DFX_PRINTF(3, 4);
@@ -40,6 +41,8 @@ dfx_status dfx_fail_io(dfx_error *err, int errno_value, const char *fmt, ...)
 /* Fill in the name unless a deeper layer already did. err may be NULL. */
 void dfx_error_in_file(dfx_error *err, const char *path);
 void dfx_error_in_tensor(dfx_error *err, const char *name);
+/* The same for a name that does not end in NUL. */
+void dfx_error_in_tensor_text(dfx_error *err, const char *name, size_t size);
 
 /*
  * Returns from the calling function when a step fails. For functions that hold

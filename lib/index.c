@@ -162,25 +162,6 @@ check_claim(const dfx_claim *claim, dfx_error *err)
     return DFX_OK;
 }
 
-/* Adds what only the gate knows to the error of a claim. */
-static void
-blame(const dfx_claim *claim, dfx_error *err)
-{
-    char name[DFX_ERROR_CHARS + 4]; /* more than fits, so that the cut there
-                                       is not in the middle of a character */
-    size_t size = claim->name_size;
-
-    if (err == NULL)
-        return;
-    if (size >= sizeof name)
-        size = sizeof name - 1;
-    memcpy(name, claim->name, size);
-    name[size] = '\0';
-    dfx_error_in_tensor(err, name);
-    if (err->offset == DFX_NO_OFFSET)
-        err->offset = claim->where;
-}
-
 dfx_status
 dfx_index_add(dfx_index *index, const dfx_claim *claim, dfx_error *err)
 {
@@ -191,7 +172,9 @@ dfx_index_add(dfx_index *index, const dfx_claim *claim, dfx_error *err)
     if (status == DFX_OK)
         status = check_limit(index->tensor_count, MAX_TENSORS, "tensors", err);
     if (status != DFX_OK) {
-        blame(claim, err);
+        dfx_error_in_tensor_text(err, claim->name, claim->name_size);
+        if (err != NULL)
+            err->offset = claim->where;
         return status;
     }
     name = dfx_arena_strndup(&index->arena, claim->name, claim->name_size);

@@ -510,6 +510,14 @@ dfx_json_skip(dfx_json *json, dfx_json_event event, dfx_error *err)
     return DFX_OK;
 }
 
+const char *
+dfx_json_keep(const dfx_json *json, dfx_arena *arena)
+{
+    if (json->text != json->decoded.data)
+        return json->text;
+    return dfx_arena_strndup(arena, json->text, json->text_size);
+}
+
 bool
 dfx_json_u64(const dfx_json *json, uint64_t *value)
 {
@@ -569,10 +577,8 @@ same_key(const key *x, const key *y)
 static dfx_status
 keys_add(keys *all, const dfx_json *json, dfx_error *err)
 {
-    const char *text = json->text;
+    const char *text = dfx_json_keep(json, &all->decoded);
 
-    if (text == json->decoded.data)
-        text = dfx_arena_strndup(&all->decoded, text, json->text_size);
     if (text == NULL || !dfx_grow((void **)&all->items, &all->capacity,
                                   all->count, sizeof *all->items))
         return dfx_fail_nomem(err);

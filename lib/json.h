@@ -69,6 +69,12 @@ DFX_CHECKED dfx_status dfx_json_skip(dfx_json *json, dfx_json_event event,
                                      dfx_error *err);
 
 /*
+ * The last text, for longer than until the next event: where it lies in data,
+ * or a copy in the arena if escapes were decoded. NULL if memory ran out.
+ */
+const char *dfx_json_keep(const dfx_json *json, dfx_arena *arena);
+
+/*
  * The last NUMBER as an unsigned 64-bit integer: digits alone, no sign, no
  * fraction, no exponent, no overflow; otherwise false.
  */
