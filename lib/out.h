@@ -5,6 +5,12 @@
  * is built as a folder of such a name and renamed whole (with force, the old
  * one is exchanged for it and then removed). Whatever ends the process, the
  * target is what it was or complete.
+ *
+ * That holds for crashes of the process without any waiting. A crash of the
+ * machine is another matter: names can reach the disk before the bytes do, so
+ * that a target may be there with zeros in it. With sync everything is on the
+ * disk before the name is, and the name before dfx_out_commit returns; that
+ * takes as long as the disk takes to write it all, which cp does not wait for.
  */
 #ifndef DFX_OUT_H
 #define DFX_OUT_H
@@ -13,21 +19,38 @@
 
 typedef struct dfx_out dfx_out;
 
+typedef struct dfx_out_options {
+    bool is_folder;
+    /*
+     * Replace what is there (else DFX_RULE_OUT_EXISTS): a file by a file, and a
+     * folder by a folder only if that is empty or diffusers or dfx could have
+     * written it: at its top is model_index.json, config.json, or a file named
+     * diffusion_pytorch_model*. A symbolic link is replaced, not followed.
+     */
+    bool force;
+    bool sync;
+} dfx_out_options;
+
+/* Checks the target and makes the temporary. */
+DFX_CHECKED dfx_status dfx_out_begin(const char *dst,
+                                     const dfx_out_options *options,
+                                     dfx_out **out, dfx_error *err);
 /*
- * Checks the target (it does not exist, or force; force replaces a file by a
- * file, and a folder by a folder only if that is empty or one that diffusers or
- * dfx could have written: it has model_index.json or a config.json or weights
- * at its top) and makes the temporary.
+ * A file to write, of its final size, full of zeros. path as in the plan.
+ * Several threads may ask for different files. *fd is the caller's to close:
+ * with dfx_out_close, which tells whether all was written.
  */
-DFX_CHECKED dfx_status dfx_out_begin(const char *dst, bool is_folder,
-                                     bool force, dfx_out **out,
-                                     dfx_error *err);
-/* A file to write, of its final size. path as in the plan. *fd is the out's. */
 DFX_CHECKED dfx_status dfx_out_file(dfx_out *out, const char *path,
                                     uint64_t size, int *fd, dfx_error *err);
+DFX_CHECKED dfx_status dfx_out_close(int fd, dfx_error *err);
 /* Renames; after this the target is there. Frees out, also on failure. */
 DFX_CHECKED dfx_status dfx_out_commit(dfx_out *out, dfx_error *err);
 /* Removes the temporary if it is still ours, and frees out. NULL is fine. */
 void dfx_out_abort(dfx_out *out);
+
+/* Refuses a target that is an input, or a folder that holds one, by device and
+   inode: replacing it would destroy what is being read. */
+DFX_CHECKED dfx_status dfx_out_check_input(const char *dst, const char *input,
+                                           dfx_error *err);
 
 #endif

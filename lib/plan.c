@@ -76,10 +76,6 @@ dfx_plan_add_file(dfx_plan *plan, const char *path, size_t *output,
     if (plan->is_folder && !stays_inside(path))
         return dfx_fail(err, DFX_RULE_FOLDER_PATH, DFX_NO_OFFSET,
                         "\"%s\" is no path inside a folder", path);
-    for (size_t i = 0; i < plan->output_count; i++)
-        if (strcmp(plan->outputs[i].view.path, path) == 0)
-            return dfx_fail(err, DFX_RULE_CONVERT_CLASH, DFX_NO_OFFSET,
-                            "two files are to become \"%s\"", path);
     own_path = dfx_arena_strdup(&plan->arena, path);
     if (own_path == NULL ||
         !dfx_grow(&outputs, &plan->output_capacity, plan->output_count,
@@ -199,6 +195,27 @@ check_cover(const dfx_output *file, dfx_error *err)
     return DFX_OK;
 }
 
+static int
+compare_paths(const void *a, const void *b)
+{
+    const dfx_plan_file *x = a, *y = b;
+
+    return strcmp(x->path, y->path);
+}
+
+/* No path twice. views is sorted for it. */
+static dfx_status
+check_paths(dfx_plan_file *views, size_t count, dfx_error *err)
+{
+    if (count > 0)
+        qsort(views, count, sizeof *views, compare_paths);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(views[i - 1].path, views[i].path) == 0)
+            return dfx_fail(err, DFX_RULE_CONVERT_CLASH, DFX_NO_OFFSET,
+                            "two files are to become \"%s\"", views[i].path);
+    return DFX_OK;
+}
+
 dfx_status
 dfx_plan_seal(dfx_plan *plan, dfx_error *err)
 {
@@ -209,6 +226,9 @@ dfx_plan_seal(dfx_plan *plan, dfx_error *err)
     free(plan->views);
     plan->views = views;
     plan->bytes = 0;
+    for (size_t i = 0; i < plan->output_count; i++)
+        views[i] = plan->outputs[i].view;
+    DFX_TRY(check_paths(views, plan->output_count, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         dfx_output *file = &plan->outputs[i];
 

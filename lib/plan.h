@@ -45,15 +45,13 @@ DFX_CHECKED dfx_status dfx_plan_new(const char *dst, bool is_folder,
                                     dfx_plan **plan, dfx_error *err);
 /*
  * A new output file, relative to dst; "" if dst itself is the file. path is
- * copied; it must not leave dst (DFX_RULE_FOLDER_PATH) nor be there already
- * (DFX_RULE_CONVERT_CLASH).
+ * copied; it must not leave dst (DFX_RULE_FOLDER_PATH).
  */
 DFX_CHECKED dfx_status dfx_plan_add_file(dfx_plan *plan, const char *path,
                                          size_t *output, dfx_error *err);
 /* The next piece: it starts where the last one ended. */
 DFX_CHECKED dfx_status dfx_plan_add_piece(dfx_plan *plan, size_t output,
-                                          const dfx_expr *expr,
-                                          dfx_error *err);
+                                          const dfx_expr *expr, dfx_error *err);
 /* The same for a tensor, which the plan then lists. name is copied. */
 DFX_CHECKED dfx_status dfx_plan_add_tensor(dfx_plan *plan, size_t output,
                                            const char *name,
@@ -61,7 +59,8 @@ DFX_CHECKED dfx_status dfx_plan_add_tensor(dfx_plan *plan, size_t output,
                                            dfx_error *err);
 DFX_CHECKED dfx_status dfx_plan_note(dfx_plan *plan, dfx_error *err,
                                      const char *fmt, ...) DFX_PRINTF(3, 4);
-/* Sums up; the last step of planning. */
+/* Checks and sums up; the last step of planning. No path may be there twice
+   (DFX_RULE_CONVERT_CLASH). */
 DFX_CHECKED dfx_status dfx_plan_seal(dfx_plan *plan, dfx_error *err);
 
 #endif

@@ -1,0 +1,474 @@
+/*
+ * exec.c - running a plan
+ *
+ * All outputs are cut into chunks of a fixed size, and threads take one after
+ * the other. A thread walks the pieces of its chunk in the order of the output.
+ * What lies together in a source is copied by the kernel or through a buffer;
+ * small pieces gather in the buffer and are written together; expressions are
+ * pulled into it. Which thread does a chunk, and how many there are, changes
+ * nothing in the bytes.
+ *
+ * Memory is threads times a band, and the product is bounded.
+ */
+#include <config.h>
+
+#include "plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "out.h"
+
+enum {
+    CHUNK = 4 << 20,
+    /* Pieces below MOVE gather; a buffer of GATHER stays in the L2 cache, where
+       2 GB copy in a third less time than through one of 1 MiB. */
+    MOVE = 128 << 10,
+    GATHER = 256 << 10,
+    /* What all buffers may take, of the 64 MiB that the process may. */
+    MEMORY = 24 << 20,
+    MAX_THREADS = 64
+};
+
+typedef struct chunk {
+    size_t output;
+    uint64_t offset;
+} chunk;
+
+/* A run of a plan. The lock guards what stands below it. */
+typedef struct job {
+    const dfx_plan *plan;
+    const dfx_run_options *options;
+    dfx_out *out;
+    chunk *chunks; /* owned */
+    size_t chunk_count;
+    int *fds; /* owned: one an output of several chunks; else -1 */
+    unsigned threads;
+    size_t band; /* bytes of a thread's buffer: at least GATHER */
+    omp_lock_t lock;
+    uint64_t done;
+    dfx_status status; /* of the first failure */
+    dfx_error *err;
+} job;
+
+/*
+ * What a thread is about to write, at consecutive offsets of an output: first
+ * the bytes in the buffer, then those of the run.
+ */
+typedef struct worker {
+    job *job;
+    unsigned char *buf; /* owned: job->band bytes */
+    size_t used;
+    dfx_extent run; /* size 0: none */
+    uint64_t at;    /* where the first of them goes */
+    int fd;
+    bool no_kernel_copy; /* it was refused once */
+    dfx_error *err;
+} worker;
+
+/* What messages call an output. */
+static const char *
+name_of(const dfx_plan *plan, size_t output)
+{
+    const char *path = plan->outputs[output].view.path;
+
+    return path[0] != '\0' ? path : plan->dst;
+}
+
+static dfx_status
+check_stop(const job *j, dfx_error *err)
+{
+    if (j->options->stop != NULL && *j->options->stop != 0)
+        return dfx_fail_stopped(err);
+    return DFX_OK;
+}
+
+/* ---- A thread's work -------------------------------------------------- */
+
+static dfx_status
+write_all(worker *w, const unsigned char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = pwrite(w->fd, data, size, (off_t)w->at);
+        char reason[128];
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return dfx_fail(w->err, DFX_RULE_OUT_WRITE, w->at,
+                            "cannot be written: %s",
+                            strerror_r(errno, reason, sizeof reason));
+        data += n;
+        w->at += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return DFX_OK;
+}
+
+static dfx_status
+flush(worker *w)
+{
+    size_t size = w->used;
+
+    w->used = 0;
+    DFX_TRY(check_stop(w->job, w->err));
+    return write_all(w, w->buf, size);
+}
+
+/*
+ * Lets the kernel copy from the start of the run: no byte passes through here,
+ * and where the file system can share blocks it does. It may refuse for many
+ * reasons and stop anywhere; the rest is the caller's, who also finds the
+ * reason if it was a real one.
+ */
+static void
+copy_in_kernel(worker *w)
+{
+    uint64_t base;
+    int fd = dfx_io_fd(w->run.io, &base);
+
+    while (fd >= 0 && !w->no_kernel_copy && w->run.size > 0) {
+        off_t from = (off_t)(base + w->run.offset);
+        off_t to = (off_t)w->at;
+        ssize_t n =
+            copy_file_range(fd, &from, w->fd, &to, (size_t)w->run.size, 0);
+
+        if (n <= 0) {
+            w->no_kernel_copy = true;
+            break;
+        }
+        w->at += (uint64_t)n;
+        w->run.offset += (uint64_t)n;
+        w->run.size -= (uint64_t)n;
+    }
+}
+
+/* Writes a large run; the buffer is empty. */
+static dfx_status
+move_run(worker *w)
+{
+    const unsigned char *memory = dfx_io_memory(w->run.io);
+
+    DFX_TRY(check_stop(w->job, w->err));
+    if (memory != NULL) {
+        size_t size = (size_t)w->run.size; /* memory that is there */
+
+        w->run.size = 0;
+        return write_all(w, memory + w->run.offset, size);
+    }
+    copy_in_kernel(w);
+    while (w->run.size > 0) {
+        size_t n = w->run.size < GATHER ? (size_t)w->run.size : GATHER;
+
+        DFX_TRY(dfx_io_read_at(w->run.io, w->run.offset, w->buf, n, w->err));
+        w->used = n;
+        DFX_TRY(flush(w));
+        w->run.offset += n;
+        w->run.size -= n;
+    }
+    return DFX_OK;
+}
+
+/* Ends the run: writes it, or puts it into the buffer if it is small. */
+static dfx_status
+settle(worker *w)
+{
+    if (w->run.size == 0)
+        return DFX_OK;
+    if (w->used > 0 && (w->run.size >= MOVE || w->used + w->run.size > GATHER))
+        DFX_TRY(flush(w));
+    if (w->run.size >= MOVE)
+        return move_run(w);
+    DFX_TRY(dfx_io_read_at(w->run.io, w->run.offset, w->buf + w->used,
+                           (size_t)w->run.size, w->err));
+    w->used += (size_t)w->run.size;
+    w->run.size = 0;
+    return DFX_OK;
+}
+
+static bool
+has_transpose(const dfx_expr *x)
+{
+    if (x->node == DFX_NODE_TRANSPOSE)
+        return true;
+    for (size_t i = 0; i < x->arg_count; i++)
+        if (has_transpose(x->args[i]))
+            return true;
+    return false;
+}
+
+/* Adds size bytes at offset of an expression that is computed. */
+static dfx_status
+put_computed(worker *w, const dfx_expr *x, uint64_t offset, uint64_t size)
+{
+    /* Each pull of a transpose goes over all rows of its argument: the larger
+       the pulls, the fewer. Anything else is better off in the cache. */
+    size_t room = has_transpose(x) ? w->job->band : GATHER;
+
+    DFX_TRY(settle(w));
+    while (size > 0) {
+        size_t n;
+
+        if (w->used >= room || (w->used > 0 && room > GATHER))
+            DFX_TRY(flush(w));
+        n = size < room - w->used ? (size_t)size : room - w->used;
+        DFX_TRY(dfx_expr_pull_bytes(x, offset, n, w->buf + w->used, w->err));
+        w->used += n;
+        offset += n;
+        size -= n;
+    }
+    return w->used > GATHER ? flush(w) : DFX_OK;
+}
+
+/* Adds size bytes at offset of a piece. */
+static dfx_status
+put_piece(worker *w, const dfx_expr *x, uint64_t offset, uint64_t size)
+{
+    while (size > 0) {
+        dfx_extent run;
+
+        if (!dfx_expr_run(x, offset, size, &run))
+            return put_computed(w, x, offset, size);
+        if (w->run.size > 0 && w->run.io == run.io &&
+            w->run.offset + w->run.size == run.offset) {
+            w->run.size += run.size;
+        } else {
+            DFX_TRY(settle(w));
+            w->run = run;
+        }
+        offset += run.size;
+        size -= run.size;
+    }
+    return DFX_OK;
+}
+
+/* The piece that byte offset is in; the last of those that start there. */
+static size_t
+find_piece(const dfx_output *file, uint64_t offset)
+{
+    size_t low = 0, high = file->piece_count;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (file->pieces[middle].offset <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Writes the bytes at .. end of an output. */
+static dfx_status
+write_range(worker *w, const dfx_output *file, uint64_t at, uint64_t end)
+{
+    w->at = at;
+    w->used = 0;
+    w->run.size = 0;
+    for (size_t i = find_piece(file, at); at < end; i++) {
+        const dfx_piece *piece = &file->pieces[i];
+        uint64_t last = piece->offset + piece->expr->bytes;
+
+        if (last > end)
+            last = end;
+        DFX_TRY(put_piece(w, piece->expr, at - piece->offset, last - at));
+        at = last;
+    }
+    DFX_TRY(settle(w));
+    return flush(w);
+}
+
+static dfx_status
+write_chunk(worker *w, const chunk *c, uint64_t *size)
+{
+    const dfx_output *file = &w->job->plan->outputs[c->output];
+    uint64_t left = file->view.size - c->offset;
+    int fd = w->job->fds[c->output];
+    dfx_status status;
+
+    *size = left < CHUNK ? left : CHUNK;
+    w->fd = fd;
+    DFX_TRY(check_stop(w->job, w->err));
+    /* A file of one chunk is open only while that is written: a folder may hold
+       more files than a process may have open. */
+    if (fd < 0)
+        DFX_TRY(
+            dfx_out_file(w->job->out, file->view.path, *size, &w->fd, w->err));
+    status = write_range(w, file, c->offset, c->offset + *size);
+    /* The disk may as well start now. What fails shows at the end. */
+    if (w->job->plan->sync)
+        sync_file_range(w->fd, (off_t)c->offset, (off_t)*size,
+                        SYNC_FILE_RANGE_WRITE);
+    if (fd >= 0)
+        return status;
+    if (status == DFX_OK)
+        return dfx_out_close(w->fd, w->err);
+    close(w->fd);
+    return status;
+}
+
+/* ---- All threads together --------------------------------------------- */
+
+/* Whether to go on, and what to tell. */
+static void
+report(job *j, dfx_status status, const dfx_error *err, uint64_t size)
+{
+    omp_set_lock(&j->lock);
+    if (status == DFX_OK) {
+        j->done += size;
+        if (j->options->progress != NULL && j->status == DFX_OK)
+            j->options->progress(j->options->context, j->done, j->plan->bytes);
+    } else if (j->status == DFX_OK) {
+        if (j->err != NULL)
+            *j->err = *err;
+        __atomic_store_n(&j->status, status, __ATOMIC_RELAXED);
+    }
+    omp_unset_lock(&j->lock);
+}
+
+static void
+do_chunk(worker *w, const chunk *c)
+{
+    uint64_t size = 0;
+    dfx_status status;
+
+    /* The others have nothing to add once one has failed. */
+    if (__atomic_load_n(&w->job->status, __ATOMIC_RELAXED) != DFX_OK)
+        return;
+    if (w->buf == NULL)
+        w->buf = malloc(w->job->band);
+    status = w->buf == NULL ? dfx_fail_nomem(w->err) : write_chunk(w, c, &size);
+    if (status != DFX_OK && status != DFX_ERR_STOPPED)
+        dfx_error_in_file(w->err, name_of(w->job->plan, c->output));
+    report(w->job, status, w->err, size);
+}
+
+static void
+do_all(job *j)
+{
+    size_t count = j->chunk_count;
+
+#pragma omp parallel num_threads(j->threads) default(none) shared(j, count)
+    {
+        dfx_error err;
+        worker w = {.job = j, .err = &err};
+
+#pragma omp for schedule(dynamic)
+        for (size_t i = 0; i < count; i++)
+            do_chunk(&w, &j->chunks[i]);
+        free(w.buf);
+    }
+}
+
+/* Cuts the outputs into chunks; an empty file is one too. */
+static dfx_status
+cut(job *j, dfx_error *err)
+{
+    const dfx_plan *plan = j->plan;
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->output_count; i++)
+        count += (size_t)(plan->outputs[i].view.size / CHUNK) + 1;
+    j->chunks = calloc(count + 1, sizeof *j->chunks);
+    j->fds = calloc(plan->output_count + 1, sizeof *j->fds);
+    if (j->chunks == NULL || j->fds == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < plan->output_count; i++) {
+        uint64_t offset = 0;
+
+        j->fds[i] = -1;
+        do {
+            j->chunks[j->chunk_count++] =
+                (chunk){.output = i, .offset = offset};
+            offset += CHUNK;
+        } while (offset < plan->outputs[i].view.size);
+    }
+    return DFX_OK;
+}
+
+/* Opens the outputs of several chunks. */
+static dfx_status
+open_outputs(job *j, dfx_error *err)
+{
+    for (size_t i = 0; i < j->plan->output_count; i++) {
+        const dfx_plan_file *view = &j->plan->outputs[i].view;
+
+        if (view->size > CHUNK)
+            DFX_TRY(
+                dfx_out_file(j->out, view->path, view->size, &j->fds[i], err));
+    }
+    return DFX_OK;
+}
+
+/* Closes them all; the first failure counts. */
+static dfx_status
+close_outputs(job *j, dfx_status status, dfx_error *err)
+{
+    for (size_t i = 0; j->fds != NULL && i < j->plan->output_count; i++) {
+        if (j->fds[i] < 0)
+            continue;
+        if (status != DFX_OK) {
+            close(j->fds[i]);
+            continue;
+        }
+        status = dfx_out_close(j->fds[i], err);
+        if (status != DFX_OK)
+            dfx_error_in_file(err, name_of(j->plan, i));
+    }
+    return status;
+}
+
+static void
+choose_threads(job *j)
+{
+    size_t threads = j->options->threads > 0 ? j->options->threads
+                                             : (size_t)omp_get_max_threads();
+
+    if (threads > MAX_THREADS)
+        threads = MAX_THREADS;
+    if (threads > j->chunk_count)
+        threads = j->chunk_count;
+    if (threads < 1)
+        threads = 1;
+    j->threads = (unsigned)threads;
+    j->band = MEMORY / threads < CHUNK ? MEMORY / threads : CHUNK;
+}
+
+dfx_status
+dfx_plan_run(dfx_plan *plan, const dfx_run_options *options, dfx_error *err)
+{
+    static const dfx_run_options defaults = {0};
+    const dfx_out_options how = {
+        .is_folder = plan->is_folder, .force = plan->force, .sync = plan->sync};
+    job j = {.plan = plan,
+             .options = options != NULL ? options : &defaults,
+             .err = err};
+    dfx_status status = dfx_out_begin(plan->dst, &how, &j.out, err);
+
+    if (status != DFX_OK)
+        return status;
+    omp_init_lock(&j.lock);
+    status = cut(&j, err);
+    if (status == DFX_OK)
+        status = open_outputs(&j, err);
+    if (status == DFX_OK) {
+        choose_threads(&j);
+        do_all(&j);
+        status = j.status;
+    }
+    status = close_outputs(&j, status, err);
+    omp_destroy_lock(&j.lock);
+    free(j.fds);
+    free(j.chunks);
+    if (status == DFX_OK)
+        status = check_stop(&j, err);
+    if (status == DFX_OK)
+        return dfx_out_commit(j.out, err);
+    dfx_out_abort(j.out);
+    return status;
+}
