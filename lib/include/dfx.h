@@ -324,6 +324,8 @@ typedef struct dfx_convert_options {
     dfx_unknown unknown;
     bool plain;                /* exactly what the reference tools write */
     bool force;                /* replace dst */
+    bool sync;                 /* wait until it is all on the disk: only then
+                                  does it survive a crash of the machine */
     const char *const *metadata; /* "key=value" */
     size_t metadata_count;
     const char *const *prefixes; /* "component=prefix" of an original file */
