@@ -1,6 +1,8 @@
 include formats/list.am
 
 lib_libdfxcore_la_SOURCES += formats/registry.c \
+	formats/folder.h formats/folder_parts.c formats/folder_scan.c \
+	formats/folder_weights.c formats/folder_write.c \
 	formats/families/known.c formats/families/known.h \
 	formats/families/pipelines.c \
 	formats/families/unet_ldm.h
