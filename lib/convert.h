@@ -21,10 +21,10 @@ DFX_CHECKED dfx_status dfx_retype_new(const dfx_convert_options *options,
 void dfx_retype_free(dfx_retype *retype); /* NULL is fine */
 
 /*
- * The type to write a tensor in. name is what the rules see: "unet.conv_in.bias"
- * in a folder, the whole name in a file. config is the component's, whose
- * _keep_in_fp32_modules wins over --dtype but not over a rule; may be NULL.
- * What is no floating-point number keeps its type.
+ * The type to write a tensor in. name is what the rules see:
+ * "unet.conv_in.bias" in a folder, the whole name in a file. config is the
+ * component's, whose _keep_in_fp32_modules wins over --dtype but not over a
+ * rule; may be NULL. What is no floating-point number keeps its type.
  */
 dfx_type dfx_retype_of(const dfx_retype *retype, const char *name,
                        dfx_type type, const cJSON *config);
@@ -33,7 +33,7 @@ dfx_type dfx_retype_of(const dfx_retype *retype, const char *name,
 
 /* A component on its way out. */
 typedef struct dfx_outgoing {
-    const char *name; /* in the output */
+    const char *name;             /* in the output */
     const dfx_identity *identity; /* of the source that it comes from */
     const dfx_found *found;
     const dfx_kind *kind; /* whose rows name it there; may differ from found's:
@@ -78,20 +78,47 @@ DFX_CHECKED dfx_status dfx_conversion_add(dfx_conversion *conversion,
                                           const dfx_expr *expr,
                                           const cJSON *config, dfx_error *err);
 
-/*
- * One pair of a found part in Diffusers form, whatever layout the source has.
- * NULL in *expr if the source lacks it.
+/* ---- Leftovers and what comes of them (leftovers.c) -----------------------
  */
-DFX_CHECKED dfx_status dfx_found_expr(dfx_arena *arena,
-                                      const dfx_identity *identity,
-                                      const dfx_found *found,
-                                      const dfx_pair *pair,
-                                      const dfx_expr **expr, dfx_error *err);
+
+/* Counts by kind of leftover, for the notes. */
+typedef struct dfx_tally {
+    const char *what;
+    size_t count;
+    uint64_t bytes;
+} dfx_tally;
+
+typedef struct dfx_tallies {
+    struct {
+        dfx_tally items[32]; /* the last one collects what does not fit */
+        size_t count;
+    } kept, dropped;
+} dfx_tallies;
+
+void dfx_tallies_keep(dfx_tallies *tallies, const char *what, uint64_t bytes);
+void dfx_tallies_drop(dfx_tallies *tallies, const char *what, uint64_t bytes);
+/* "KEPT: what (3 tensors, 12 bytes)" and "dropped: ...", as notes. */
+DFX_CHECKED dfx_status dfx_tallies_note(dfx_plan *plan,
+                                        const dfx_tallies *tallies,
+                                        const char *kept, dfx_error *err);
+
+/*
+ * What --ema, --unknown, --plain and --only make of a leftover.
+ * FAMILY_UNEXPECTED for a name of no table under --unknown=error.
+ */
+DFX_CHECKED dfx_status dfx_leftover_keeps(const dfx_conversion *conversion,
+                                          const dfx_leftover_found *leftover,
+                                          bool *keep, dfx_error *err);
+
+/* ---- The residue (residue.c, residue_file.c) -------------------------------
+ */
+
+#define DFX_RESIDUE_SCHEMA 1
 
 /* Reads what an earlier conversion kept into conversion->residue. */
 DFX_CHECKED dfx_status dfx_residue_read(dfx_conversion *conversion,
                                         dfx_error *err);
-/* The documents of *files that it kept take the place of ours. */
+/* To a folder: the documents that a file kept take the place of ours. */
 DFX_CHECKED dfx_status dfx_residue_documents(dfx_conversion *conversion,
                                              dfx_error *err);
 /* To a folder: what has no place there goes into the side-car. */
@@ -101,6 +128,13 @@ DFX_CHECKED dfx_status dfx_residue_to_folder(dfx_conversion *conversion,
    goes into its metadata. */
 DFX_CHECKED dfx_status dfx_residue_to_file(dfx_conversion *conversion,
                                            dfx_error *err);
+
+/* What a plan keeps for dfx_plan_verify; in its arena. */
+typedef struct dfx_verify_notes {
+    const dfx_identity *identity; /* of the source */
+    dfx_convert_options options;  /* what it points to is the caller's */
+    dfx_layout to;
+} dfx_verify_notes;
 
 /*
  * The whole bundle, in conversion->bundle. The caller has set index, identity,

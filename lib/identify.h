@@ -10,6 +10,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "expr.h"
 #include "rules.h"
 
 /* A place for a component in a pipeline. */
@@ -20,6 +21,7 @@ typedef struct dfx_slot {
     const char *prefix;    /* of the original single file; NULL: it has no
                               place there (safety_checker) */
     bool optional;         /* the pipeline is complete without it */
+    const char *requires;  /* field of model_index.json, false without it */
 } dfx_slot;                /* a list ends with component of NULL */
 
 /*
@@ -144,6 +146,16 @@ DFX_CHECKED dfx_status dfx_identity_warn(dfx_identity *identity, dfx_error *err,
 /* The part of that name, or NULL. */
 const dfx_found *dfx_identity_find(const dfx_identity *identity,
                                    const char *component);
+
+/*
+ * One pair of a found part in Diffusers form, whatever layout the source has.
+ * NULL in *expr if the source lacks it.
+ */
+DFX_CHECKED dfx_status dfx_found_expr(dfx_arena *arena,
+                                      const dfx_identity *identity,
+                                      const dfx_found *found,
+                                      const dfx_pair *pair,
+                                      const dfx_expr **expr, dfx_error *err);
 
 /*
  * The tensor that a pair of a found part means in its source: by the folder or

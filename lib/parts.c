@@ -341,6 +341,26 @@ grafted(const dfx_graft *graft, const dfx_found **found, dfx_error *err)
     return DFX_OK;
 }
 
+/*
+ * Is there a place for it on the other side? In a single file of several
+ * components only those have one that the pipeline gives a prefix.
+ */
+static bool
+has_place(const dfx_conversion *conversion, const dfx_found *found,
+          const char *name)
+{
+    const dfx_set *set = conversion->identity->set;
+    const dfx_slot *slot = slot_of(conversion->identity, name);
+
+    if (conversion->to != DFX_LAYOUT_ORIGINAL || found->component == 0 ||
+        conversion->identity->found_count == 1)
+        return true;
+    if (found->kind == NULL || found->kind->rows == NULL)
+        return false;
+    return set == NULL || set->slots == NULL ||
+           (slot != NULL && slot->prefix != NULL);
+}
+
 static dfx_status
 add_outgoing(dfx_conversion *conversion, const char *name,
              const dfx_identity *identity, const dfx_found *found,
@@ -414,6 +434,13 @@ dfx_parts_choose(dfx_conversion *conversion, dfx_error *err)
 
         if (!in_list(options->only, name))
             continue;
+        if (!has_place(conversion, found, name)) {
+            DFX_TRY(dfx_plan_note(
+                conversion->plan, err,
+                "lost: %s (%zu tensors) has no place in a single file", name,
+                found->view.tensor_count));
+            continue;
+        }
         if (graft != NULL)
             DFX_TRY(add_graft(conversion, graft, found, err));
         else

@@ -33,8 +33,6 @@ dfx_plan_free(dfx_plan *plan)
 {
     if (plan == NULL)
         return;
-    if (plan->free_inverse != NULL)
-        plan->free_inverse(plan->inverse);
     for (size_t i = 0; i < plan->output_count; i++) {
         free(plan->outputs[i].pieces);
         free(plan->outputs[i].tensors);

@@ -36,9 +36,7 @@ struct dfx_plan {
     size_t note_count, note_capacity;
     uint64_t bytes;
 
-    const dfx_index *source; /* borrowed: for verify */
-    void *inverse;           /* owned by convert.c: how to invert; or NULL */
-    void (*free_inverse)(void *inverse);
+    const struct dfx_verify_notes *verify; /* convert.h; in the arena */
 };
 
 DFX_CHECKED dfx_status dfx_plan_new(const char *dst, bool is_folder,

@@ -1,0 +1,433 @@
+/*
+ * convert.c - from a source to a plan
+ *
+ * Which container and whose names, then components, leftovers and documents
+ * into a bundle, then the container's writer. Nothing here knows a container or
+ * a family.
+ */
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "configs.h"
+#include "convert.h"
+#include "document.h"
+#include "registry.h"
+
+void
+dfx_convert_options_init(dfx_convert_options *options)
+{
+    *options = (dfx_convert_options){
+        .dtype = DFX_TYPE_COUNT,
+        .ema = DFX_EMA_DROP,
+        .unknown = DFX_UNKNOWN_KEEP,
+    };
+}
+
+/* ---- The bundle ------------------------------------------------------------
+ */
+
+dfx_status
+dfx_conversion_add(dfx_conversion *conversion, uint32_t component,
+                   const char *name, const dfx_expr *expr, const cJSON *config,
+                   dfx_error *err)
+{
+    const char *seen = name;
+    const char *folder = conversion->components[component].name;
+    dfx_status status;
+
+    if (conversion->to == DFX_LAYOUT_DIFFUSERS && folder[0] != '\0') {
+        seen =
+            dfx_arena_printf(&conversion->plan->arena, "%s.%s", folder, name);
+        if (seen == NULL)
+            return dfx_fail_nomem(err);
+    }
+    status = dfx_expr_cast(
+        &conversion->plan->arena, expr,
+        dfx_retype_of(conversion->retype, seen, expr->type, config), &expr,
+        err);
+    if (status != DFX_OK) {
+        dfx_error_in_tensor(err, name);
+        return status;
+    }
+    return dfx_bundle_add(&conversion->bundle, component, name, expr, err);
+}
+
+/* One component of the bundle a part, and room for a side-car. */
+static dfx_status
+name_components(dfx_conversion *conversion, dfx_error *err)
+{
+    bool folder = conversion->to == DFX_LAYOUT_DIFFUSERS;
+    size_t count = folder ? conversion->part_count : 1;
+
+    conversion->components = dfx_arena_array(
+        &conversion->plan->arena, count + 1, sizeof *conversion->components);
+    if (conversion->components == NULL)
+        return dfx_fail_nomem(err);
+    conversion->components[0].name = "";
+    conversion->components[0].weights = "model";
+    for (size_t i = 0; i < count && folder; i++) {
+        const dfx_outgoing *part = &conversion->parts[i];
+
+        conversion->components[i].name = part->name;
+        conversion->components[i].weights = "model";
+        conversion->components[i].is_transformers = true;
+        if (part->kind != NULL) {
+            conversion->components[i].weights = part->kind->weights;
+            conversion->components[i].is_transformers =
+                part->kind->is_transformers;
+        } else if (part->found->component != 0) {
+            const dfx_component *c =
+                &conversion->index->components[part->found->component];
+
+            conversion->components[i].is_transformers =
+                c->library == NULL || strcmp(c->library, "diffusers") != 0;
+            if (!conversion->components[i].is_transformers)
+                conversion->components[i].weights = "diffusion_pytorch_model";
+        }
+    }
+    conversion->component_count = count;
+    conversion->bundle.components = conversion->components;
+    conversion->bundle.component_count = count;
+    return DFX_OK;
+}
+
+/* "format": "pt" is what transformers and diffusers look for before they load a
+   weight file; a source's own metadata goes along. */
+static dfx_status
+add_metadata(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+
+    if (conversion->to != DFX_LAYOUT_DIFFUSERS)
+        return DFX_OK;
+    for (uint32_t i = 0; i < conversion->part_count; i++) {
+        const dfx_outgoing *part = &conversion->parts[i];
+        uint32_t from = part->found->component;
+
+        DFX_TRY(
+            dfx_bundle_add_meta(&conversion->bundle, i, "format", "pt", err));
+        if (part->identity != conversion->identity || from == 0)
+            continue;
+        for (size_t m = 0; m < index->meta_count; m++)
+            if (index->metadata[m].component == from &&
+                strcmp(index->metadata[m].key, "format") != 0)
+                DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, i,
+                                            index->metadata[m].key,
+                                            index->metadata[m].value, err));
+    }
+    return DFX_OK;
+}
+
+/* --metadata key=value, into every weight file; replaces a key that is there.
+ */
+static dfx_status
+add_user_metadata(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_convert_options *options = conversion->options;
+    dfx_bundle *bundle = &conversion->bundle;
+
+    for (size_t i = 0; i < options->metadata_count; i++) {
+        const char *equals = strchr(options->metadata[i], '=');
+        char *key;
+
+        if (equals == NULL)
+            return dfx_fail_usage(err, "--metadata %s: expected key=value",
+                                  options->metadata[i]);
+        key = dfx_arena_strndup(&conversion->plan->arena, options->metadata[i],
+                                (size_t)(equals - options->metadata[i]));
+        if (key == NULL)
+            return dfx_fail_nomem(err);
+        for (uint32_t c = 0; c < bundle->component_count; c++) {
+            size_t m = 0;
+
+            if (conversion->components[c].is_side_car)
+                continue;
+            while (m < bundle->meta_count &&
+                   (bundle->metadata[m].component != c ||
+                    strcmp(bundle->metadata[m].key, key) != 0))
+                m++;
+            if (m < bundle->meta_count)
+                bundle->metadata[m].value = equals + 1;
+            else
+                DFX_TRY(dfx_bundle_add_meta(bundle, c, key, equals + 1, err));
+        }
+        bundle->header = NULL; /* it has the old metadata */
+    }
+    return DFX_OK;
+}
+
+/* Does a file of a folder go along? Of a component only if that does. */
+static bool
+goes_along(const dfx_conversion *conversion, const char *path)
+{
+    const char *slash = strchr(path, '/');
+    size_t size = slash != NULL ? (size_t)(slash - path) : 0;
+
+    if (conversion->options->only == NULL)
+        return true;
+    for (size_t i = 0; i < conversion->part_count; i++)
+        if (strlen(conversion->parts[i].name) == size && size > 0 &&
+            strncmp(conversion->parts[i].name, path, size) == 0)
+            return true;
+    return false;
+}
+
+/* The files of a folder as they are. */
+static dfx_status
+carry_files(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    dfx_arena *arena = &conversion->plan->arena;
+
+    for (size_t i = 0; i < index->file_count; i++) {
+        const dfx_file *file = &index->files[i];
+        uint64_t shape = file->data.size;
+        dfx_tensor bytes = {
+            .name = file->path,
+            .type = DFX_TYPE_U8,
+            .rank = 1,
+            .shape = &shape,
+            .data = file->data,
+        };
+        const dfx_expr *x;
+
+        if (!goes_along(conversion, file->path))
+            continue;
+        DFX_TRY(dfx_expr_tensor(arena, &bytes, &x, err));
+        DFX_TRY(dfx_bundle_add_blob(&conversion->bundle, file->path, x, err));
+    }
+    return DFX_OK;
+}
+
+/* The files that a folder needs and a single file lacks. */
+static dfx_status
+make_files(dfx_conversion *conversion, dfx_error *err)
+{
+    dfx_arena *arena = &conversion->plan->arena;
+    const dfx_config_file *files;
+    size_t count;
+
+    DFX_TRY(dfx_configs_make(conversion->identity, arena, &files, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        const dfx_expr *x;
+
+        if (!goes_along(conversion, files[i].path))
+            continue;
+        DFX_TRY(dfx_expr_bytes(arena, files[i].data, files[i].size, &x, err));
+        DFX_TRY(
+            dfx_bundle_add_blob(&conversion->bundle, files[i].path, x, err));
+    }
+    return DFX_OK;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    const dfx_item *x = *(const dfx_item *const *)a;
+    const dfx_item *y = *(const dfx_item *const *)b;
+
+    if (x->component != y->component)
+        return x->component < y->component ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+/* Two tensors of one name would make a file that no reader accepts. */
+static dfx_status
+refuse_clashes(const dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_bundle *bundle = &conversion->bundle;
+    const dfx_item **items = malloc((bundle->item_count + 1) * sizeof *items);
+    dfx_status status = DFX_OK;
+
+    if (items == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < bundle->item_count; i++)
+        items[i] = &bundle->items[i];
+    qsort(items, bundle->item_count, sizeof *items, by_name);
+    for (size_t i = 1; i < bundle->item_count && status == DFX_OK; i++)
+        if (items[i]->component == items[i - 1]->component &&
+            strcmp(items[i]->name, items[i - 1]->name) == 0) {
+            status = dfx_fail(err, DFX_RULE_CONVERT_CLASH, DFX_NO_OFFSET,
+                              "two tensors would get this name");
+            dfx_error_in_tensor(err, items[i]->name);
+        }
+    free(items);
+    return status;
+}
+
+dfx_status
+dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
+{
+    bool to_folder = conversion->to == DFX_LAYOUT_DIFFUSERS;
+    bool from_folder = conversion->index->file_count > 0;
+
+    DFX_TRY(dfx_retype_new(conversion->options, &conversion->retype, err));
+    DFX_TRY(dfx_residue_read(conversion, err));
+    DFX_TRY(dfx_parts_choose(conversion, err));
+    DFX_TRY(name_components(conversion, err));
+    DFX_TRY(add_metadata(conversion, err));
+    DFX_TRY(dfx_parts_add(conversion, err));
+    if (to_folder) {
+        DFX_TRY(dfx_residue_to_folder(conversion, err));
+        DFX_TRY(from_folder ? carry_files(conversion, err)
+                            : make_files(conversion, err));
+        DFX_TRY(dfx_residue_documents(conversion, err));
+    } else {
+        DFX_TRY(dfx_residue_to_file(conversion, err));
+    }
+    DFX_TRY(add_user_metadata(conversion, err));
+    return refuse_clashes(conversion, err);
+}
+
+void
+dfx_conversion_fini(dfx_conversion *conversion)
+{
+    for (size_t i = 0; i < conversion->part_count; i++)
+        dfx_facts_fini(&conversion->parts[i].facts);
+    dfx_bundle_fini(&conversion->bundle);
+    dfx_retype_free(conversion->retype);
+    cJSON_Delete(conversion->residue);
+}
+
+/* ---- The container ---------------------------------------------------------
+ */
+
+static bool
+ends_in(const char *text, const char *suffix)
+{
+    size_t size = strlen(text), tail = strlen(suffix);
+
+    return size >= tail && strcmp(text + size - tail, suffix) == 0;
+}
+
+/* What --to says, else what dst ends in, else a folder. */
+static dfx_status
+choose_format(const dfx_convert_options *options, const char *dst,
+              const dfx_format **out, dfx_error *err)
+{
+    const dfx_format *format, *folder = NULL;
+
+    if (options->to != NULL) {
+        *out = dfx_format_named(options->to);
+        if (*out == NULL || (*out)->lay_out == NULL)
+            return dfx_fail_usage(err, "no format to write is called \"%s\"",
+                                  options->to);
+        return DFX_OK;
+    }
+    for (size_t i = 0; (format = dfx_format_at(i)) != NULL; i++) {
+        if (format->lay_out == NULL)
+            continue;
+        if (format->suffix != NULL && ends_in(dst, format->suffix)) {
+            *out = format;
+            return DFX_OK;
+        }
+        if (format->suffix == NULL && folder == NULL)
+            folder = format;
+    }
+    if (folder == NULL)
+        return dfx_fail_usage(err, "say with --to what \"%s\" shall be", dst);
+    *out = folder;
+    return DFX_OK;
+}
+
+/* A target that is one of the files to read from. */
+static dfx_status
+refuse_source(const dfx_index *index, const char *dst, dfx_error *err)
+{
+    struct stat target, source;
+
+    if (stat(dst, &target) != 0)
+        return DFX_OK;
+    for (size_t i = 0; i < index->io_count; i++) {
+        uint64_t base;
+        int fd = dfx_io_fd(index->ios[i], &base);
+
+        if (fd >= 0 && fstat(fd, &source) == 0 &&
+            source.st_dev == target.st_dev && source.st_ino == target.st_ino)
+            return dfx_fail_usage(err,
+                                  "%s is read from: it cannot be the "
+                                  "target, too",
+                                  dst);
+    }
+    if (stat(index->path, &source) == 0 && source.st_dev == target.st_dev &&
+        source.st_ino == target.st_ino)
+        return dfx_fail_usage(
+            err, "%s is the source: it cannot be the target, too", dst);
+    return DFX_OK;
+}
+
+/* Whose names the target gets: the format's, but a source that no table knows
+   keeps its own. */
+static dfx_status
+choose_layout(const dfx_identity *identity, const dfx_format *format,
+              dfx_layout *layout, dfx_error *err)
+{
+    *layout = format->layout;
+    if (*layout != DFX_LAYOUT_DIFFUSERS || identity->index->file_count > 0)
+        return DFX_OK;
+    for (size_t i = 0; i < identity->found_count; i++)
+        if (identity->found[i].kind != NULL)
+            return DFX_OK;
+    return dfx_fail(err, DFX_RULE_FAMILY_UNKNOWN, DFX_NO_OFFSET,
+                    "%s has no table that names its components "
+                    "(family: %s)",
+                    identity->index->path, identity->family);
+}
+
+/* What dfx_plan_verify needs to know later. */
+static dfx_status
+remember(dfx_conversion *conversion, dfx_error *err)
+{
+    dfx_verify_notes *notes =
+        dfx_arena_alloc(&conversion->plan->arena, sizeof *notes);
+
+    if (notes == NULL)
+        return dfx_fail_nomem(err);
+    notes->identity = conversion->identity;
+    notes->options = *conversion->options;
+    notes->to = conversion->to;
+    conversion->plan->verify = notes;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_convert(const dfx_index *index, const dfx_identity *identity,
+            const char *dst, const dfx_convert_options *options,
+            dfx_plan **plan, dfx_error *err)
+{
+    dfx_conversion conversion = {
+        .index = index,
+        .identity = identity,
+        .options = options,
+    };
+    const dfx_format *format = NULL;
+    dfx_status status;
+
+    DFX_TRY(choose_format(options, dst, &format, err));
+    DFX_TRY(choose_layout(identity, format, &conversion.to, err));
+    DFX_TRY(refuse_source(index, dst, err));
+    DFX_TRY(dfx_plan_new(dst, format->is_folder, &conversion.plan, err));
+    conversion.plan->force = options->force;
+    conversion.plan->sync = options->sync;
+    conversion.bundle.variant = options->variant;
+    conversion.bundle.max_shard_size = options->max_shard_size;
+    status = remember(&conversion, err);
+    if (status == DFX_OK)
+        status = dfx_conversion_build(&conversion, err);
+    if (status == DFX_OK)
+        status = format->lay_out(&conversion.bundle, "", conversion.plan, err);
+    if (status == DFX_OK)
+        status = dfx_plan_seal(conversion.plan, err);
+    dfx_conversion_fini(&conversion);
+    if (status != DFX_OK) {
+        dfx_error_in_file(err, index->path);
+        dfx_plan_free(conversion.plan);
+        return status;
+    }
+    *plan = conversion.plan;
+    return DFX_OK;
+}

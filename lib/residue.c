@@ -1,0 +1,365 @@
+/*
+ * residue.c - what has no place on the other side, and how it comes back
+ *
+ * A folder keeps it in dfx_residue.safetensors: tensors under their original
+ * names, the original header where ours would differ, and in the metadata key
+ * "dfx.residue" which prefixes the names had and what the metadata was. A file
+ * keeps the configs that it cannot imply in its own metadata, same key. Both
+ * are small JSON objects with "schema": 1:
+ *
+ *   folder: {"schema", "prefixes": {component: text}, "bare": [component],
+ *            "metadata": [[key, value]], "residue": the file's own text}
+ *   file:   {"schema", "set": name, "documents": {path: value, or the text if
+ *            printing the value would not give it back, or null: not there}}
+ */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert.h"
+#include "document.h"
+#include "registry.h"
+
+/* ---- Reading ------------------------------------------------------------- */
+
+dfx_status
+dfx_residue_read(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    uint32_t component = dfx_index_find_component(index, DFX_RESIDUE);
+    const char *text;
+    int64_t schema;
+
+    if (component == UINT32_MAX)
+        component = 0;
+    text = dfx_index_find_meta(index, component, DFX_RESIDUE_KEY);
+    if (text == NULL)
+        return DFX_OK;
+    if (dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &conversion->residue,
+                      NULL) == DFX_OK &&
+        dfx_doc_int(dfx_doc_get(conversion->residue, "schema"), &schema) &&
+        schema == DFX_RESIDUE_SCHEMA)
+        return DFX_OK;
+    cJSON_Delete(conversion->residue);
+    conversion->residue = NULL;
+    return dfx_plan_note(conversion->plan, err,
+                         "the metadata key %s is not one of ours: ignored",
+                         DFX_RESIDUE_KEY);
+}
+
+/* ---- To a folder --------------------------------------------------------- */
+
+static bool
+is_grafted(const dfx_conversion *conversion, const char *component)
+{
+    const dfx_convert_options *options = conversion->options;
+
+    for (size_t i = 0; i < options->graft_count; i++)
+        if (strcmp(options->grafts[i].component, component) == 0)
+            return true;
+    return false;
+}
+
+/* Prefixes, and which names lack their implied part. */
+static dfx_status
+describe_names(const dfx_conversion *conversion, cJSON *doc, dfx_error *err)
+{
+    cJSON *prefixes = cJSON_AddObjectToObject(doc, "prefixes");
+    cJSON *bare = cJSON_CreateArray();
+
+    if (prefixes == NULL || bare == NULL) {
+        cJSON_Delete(bare);
+        return dfx_fail_nomem(err);
+    }
+    for (size_t i = 0; i < conversion->part_count; i++) {
+        const dfx_outgoing *part = &conversion->parts[i];
+        const dfx_found *found = part->found;
+
+        if (found->component != 0 || found->kind == NULL ||
+            is_grafted(conversion, part->name))
+            continue;
+        if (cJSON_AddStringToObject(prefixes, part->name, found->view.prefix) ==
+                NULL ||
+            (found->signature->implied != NULL &&
+             !cJSON_AddItemToArray(bare, cJSON_CreateString(part->name)))) {
+            cJSON_Delete(bare);
+            return dfx_fail_nomem(err);
+        }
+    }
+    if (cJSON_GetArraySize(bare) == 0)
+        cJSON_Delete(bare);
+    else
+        cJSON_AddItemToObject(doc, "bare", bare);
+    return DFX_OK;
+}
+
+static dfx_status
+describe_metadata(const dfx_index *index, cJSON *doc, dfx_error *err)
+{
+    const char *own = dfx_index_find_meta(index, 0, DFX_RESIDUE_KEY);
+    cJSON *list = NULL;
+
+    if (own != NULL && cJSON_AddStringToObject(doc, "residue", own) == NULL)
+        return dfx_fail_nomem(err);
+
+    for (size_t i = 0; i < index->meta_count; i++) {
+        const dfx_meta *meta = &index->metadata[i];
+        cJSON *pair;
+
+        if (meta->component != 0 || strcmp(meta->key, DFX_RESIDUE_KEY) == 0)
+            continue;
+        if (list == NULL)
+            list = cJSON_AddArrayToObject(doc, "metadata");
+        pair = cJSON_CreateArray();
+        if (!cJSON_AddItemToArray(pair, cJSON_CreateString(meta->key)) ||
+            !cJSON_AddItemToArray(pair, cJSON_CreateString(meta->value)) ||
+            !cJSON_AddItemToArray(list, pair)) {
+            cJSON_Delete(pair);
+            return dfx_fail_nomem(err);
+        }
+    }
+    return DFX_OK;
+}
+
+static bool
+names_are_usual(const dfx_conversion *conversion)
+{
+    for (size_t i = 0; i < conversion->part_count; i++) {
+        const dfx_outgoing *part = &conversion->parts[i];
+        const dfx_set *set = conversion->identity->set;
+        const char *usual = part->kind != NULL ? part->kind->lone_prefix : NULL;
+
+        if (part->found->component != 0 || part->kind == NULL)
+            continue;
+        if (set != NULL && set->slots != NULL)
+            for (const dfx_slot *s = set->slots; s->component != NULL; s++)
+                if (strcmp(s->component, part->name) == 0 && s->prefix != NULL)
+                    usual = s->prefix;
+        if (part->found->signature->implied != NULL ||
+            strcmp(part->found->view.prefix, usual != NULL ? usual : "") != 0)
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Would the way back write the same header? Lays the source's tensors out as
+ * they are and compares the first piece with what the source has there.
+ */
+static dfx_status
+header_is_ours(const dfx_conversion *conversion, bool *ours, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    const dfx_format *format = dfx_format_named(index->format);
+    dfx_bundle bundle = {.max_shard_size = 0};
+    dfx_bundle_component component = {.name = ""};
+    const char *kept = dfx_index_find_meta(index, 0, DFX_RESIDUE_KEY);
+    dfx_plan *plan = NULL;
+    uint8_t *source = NULL;
+    const dfx_expr *head;
+    dfx_status status;
+
+    *ours = true;
+    if (index->header.io == NULL || format == NULL || format->lay_out == NULL)
+        return DFX_OK;
+    *ours = false;
+    bundle.components = &component;
+    bundle.component_count = 1;
+    status = dfx_plan_new("", false, &plan, err);
+    for (size_t i = 0; i < index->tensor_count && status == DFX_OK; i++) {
+        const dfx_expr *x;
+
+        status = dfx_expr_tensor(&plan->arena, &index->tensors[i], &x, err);
+        if (status == DFX_OK)
+            status = dfx_bundle_add(&bundle, 0, index->tensors[i].name, x, err);
+    }
+    if (status == DFX_OK && kept != NULL)
+        status = dfx_bundle_add_meta(&bundle, 0, DFX_RESIDUE_KEY, kept, err);
+    if (status == DFX_OK)
+        status = format->lay_out(&bundle, "", plan, err);
+    if (status != DFX_OK || plan->output_count == 0 ||
+        plan->outputs[0].piece_count == 0)
+        goto out;
+    head = plan->outputs[0].pieces[0].expr;
+    if (head->node != DFX_NODE_BYTES ||
+        head->bytes != index->header.offset + index->header.size)
+        goto out;
+    source = malloc(head->bytes);
+    if (source == NULL) {
+        status = dfx_fail_nomem(err);
+        goto out;
+    }
+    status = dfx_io_read_at(index->header.io, 0, source, head->bytes, err);
+    *ours = status == DFX_OK && memcmp(source, head->data, head->bytes) == 0;
+out:
+    free(source);
+    dfx_bundle_fini(&bundle);
+    dfx_plan_free(plan);
+    return status;
+}
+
+static dfx_status
+new_side_car(dfx_conversion *conversion, uint32_t *component)
+{
+    *component = (uint32_t)conversion->component_count;
+    conversion->components[conversion->component_count++] =
+        (dfx_bundle_component){
+            .name = "",
+            .weights = DFX_RESIDUE,
+            .is_side_car = true,
+        };
+    conversion->bundle.component_count = conversion->component_count;
+    return DFX_OK;
+}
+
+static dfx_status
+add_side_car_text(dfx_conversion *conversion, uint32_t component,
+                  dfx_error *err)
+{
+    cJSON *doc = cJSON_CreateObject();
+    char *text = NULL, *copy;
+    dfx_status status;
+
+    if (doc == NULL ||
+        cJSON_AddNumberToObject(doc, "schema", DFX_RESIDUE_SCHEMA) == NULL)
+        status = dfx_fail_nomem(err);
+    else
+        status = describe_names(conversion, doc, err);
+    if (status == DFX_OK)
+        status = describe_metadata(conversion->index, doc, err);
+    if (status == DFX_OK) {
+        text = dfx_doc_print_compact(doc);
+        copy = text != NULL ? dfx_arena_strdup(&conversion->plan->arena, text)
+                            : NULL;
+        status = copy == NULL
+                     ? dfx_fail_nomem(err)
+                     : dfx_bundle_add_meta(&conversion->bundle, component,
+                                           DFX_RESIDUE_KEY, copy, err);
+    }
+    free(text);
+    cJSON_Delete(doc);
+    return status;
+}
+
+/* From a folder the side-car goes along as it is. */
+static dfx_status
+carry_side_car(dfx_conversion *conversion, uint32_t from, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    uint32_t component;
+
+    if (from == UINT32_MAX || conversion->options->plain ||
+        conversion->options->only != NULL)
+        return DFX_OK;
+    DFX_TRY(new_side_car(conversion, &component));
+    for (size_t i = 0; i < index->tensor_count; i++) {
+        const dfx_tensor *t = &index->tensors[i];
+        const dfx_expr *x;
+
+        if (t->component != from)
+            continue;
+        DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
+        DFX_TRY(
+            dfx_bundle_add(&conversion->bundle, component, t->name, x, err));
+    }
+    for (size_t i = 0; i < index->meta_count; i++)
+        if (index->metadata[i].component == from)
+            DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, component,
+                                        index->metadata[i].key,
+                                        index->metadata[i].value, err));
+    return DFX_OK;
+}
+
+static dfx_status
+file_to_folder(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    const dfx_identity *identity = conversion->identity;
+    dfx_tallies counts = {.kept = {.count = 0}};
+    uint32_t component = UINT32_MAX;
+    bool plain =
+        conversion->options->plain || conversion->options->only != NULL;
+    bool ours = true;
+
+    for (size_t i = 0; i < identity->leftover_count; i++) {
+        const dfx_leftover_found *left = &identity->leftovers[i];
+        const dfx_tensor *t = &index->tensors[left->tensor];
+        const dfx_expr *x;
+        bool keep;
+
+        DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
+        if (!keep) {
+            dfx_tallies_drop(&counts, left->what, t->data.size);
+            continue;
+        }
+        if (component == UINT32_MAX)
+            DFX_TRY(new_side_car(conversion, &component));
+        DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
+        DFX_TRY(
+            dfx_bundle_add(&conversion->bundle, component, t->name, x, err));
+        dfx_tallies_keep(&counts, left->what, t->data.size);
+    }
+    DFX_TRY(dfx_tallies_note(conversion->plan, &counts,
+                             "kept in " DFX_RESIDUE ".safetensors", err));
+    if (!plain)
+        DFX_TRY(header_is_ours(conversion, &ours, err));
+    if (plain) {
+        if (index->meta_count > 0)
+            DFX_TRY(dfx_plan_note(conversion->plan, err,
+                                  "lost: the metadata of the file (%zu keys)",
+                                  index->meta_count));
+        return DFX_OK;
+    }
+    if (component == UINT32_MAX && ours && names_are_usual(conversion))
+        return DFX_OK;
+    if (component == UINT32_MAX)
+        DFX_TRY(new_side_car(conversion, &component));
+    if (!ours) {
+        uint64_t shape = index->header.size;
+        dfx_tensor header = {
+            .name = DFX_RESIDUE_HEADER,
+            .type = DFX_TYPE_U8,
+            .rank = 1,
+            .shape = &shape,
+            .data = index->header,
+        };
+        const dfx_expr *x;
+
+        DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, &header, &x, err));
+        DFX_TRY(dfx_bundle_add(&conversion->bundle, component,
+                               DFX_RESIDUE_HEADER, x, err));
+    }
+    return add_side_car_text(conversion, component, err);
+}
+
+dfx_status
+dfx_residue_to_folder(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    uint32_t side_car = dfx_index_find_component(index, DFX_RESIDUE);
+    const dfx_identity *identity = conversion->identity;
+
+    if (identity->layout == DFX_LAYOUT_ORIGINAL)
+        return file_to_folder(conversion, err);
+    /* Names of a folder's own that no table has stay in their component. */
+    for (size_t i = 0; i < identity->leftover_count; i++) {
+        const dfx_leftover_found *left = &identity->leftovers[i];
+        const dfx_tensor *t = &index->tensors[left->tensor];
+        bool keep;
+
+        DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
+        for (size_t p = 0; p < conversion->part_count && keep; p++) {
+            const dfx_outgoing *part = &conversion->parts[p];
+            const dfx_expr *x;
+
+            if (part->identity != identity ||
+                part->found->component != t->component)
+                continue;
+            DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
+            DFX_TRY(dfx_conversion_add(conversion, (uint32_t)p, t->name, x,
+                                       part->found->config, err));
+        }
+    }
+    return carry_side_car(conversion, side_car, err);
+}

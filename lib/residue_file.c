@@ -1,0 +1,594 @@
+/*
+ * residue_file.c - to a single file: what comes back from the side-car, and
+ * what the file keeps of the folder in its metadata
+ *
+ * Whether a config can be left out is not guessed: the file's tensors are put
+ * into an index, identified and configured as a later reader will do it, and
+ * what then differs from the folder's files is kept.
+ */
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "configs.h"
+#include "convert.h"
+#include "document.h"
+
+enum {
+    MAX_DOCUMENT = 64 * 1024, /* a config has 2 KiB; a vocabulary 1 MiB */
+    MAX_NUMBERS = 64          /* a marker holds four */
+};
+
+dfx_status
+dfx_residue_documents(dfx_conversion *conversion, dfx_error *err)
+{
+    const cJSON *documents = dfx_doc_get(conversion->residue, "documents");
+    const cJSON *document;
+    dfx_bundle *bundle = &conversion->bundle;
+
+    if (conversion->identity->layout != DFX_LAYOUT_ORIGINAL &&
+        dfx_index_find_component(conversion->index, DFX_RESIDUE) != UINT32_MAX)
+        return DFX_OK;
+    cJSON_ArrayForEach(document, documents)
+    {
+        const dfx_expr *x = NULL;
+        size_t i = 0;
+
+        while (i < bundle->blob_count &&
+               strcmp(bundle->blobs[i].path, document->string) != 0)
+            i++;
+        if (!cJSON_IsNull(document)) {
+            char *made = cJSON_IsString(document)
+                             ? strdup(document->valuestring)
+                             : dfx_doc_print(document, false);
+            char *text = made != NULL
+                             ? dfx_arena_strdup(&conversion->plan->arena, made)
+                             : NULL;
+
+            free(made);
+            if (text == NULL)
+                return dfx_fail_nomem(err);
+            DFX_TRY(dfx_expr_bytes(&conversion->plan->arena, text, strlen(text),
+                                   &x, err));
+        }
+        if (i < bundle->blob_count && x == NULL)
+            bundle->blobs[i] = bundle->blobs[--bundle->blob_count];
+        else if (i < bundle->blob_count)
+            bundle->blobs[i].expr = x;
+        else if (x != NULL)
+            DFX_TRY(dfx_bundle_add_blob(
+                bundle,
+                dfx_arena_strdup(&conversion->plan->arena, document->string), x,
+                err));
+    }
+    return DFX_OK;
+}
+
+/* ---- Markers --------------------------------------------------------------
+ */
+
+/* A number or a list of them as F32 of the marker's shape. */
+static dfx_status
+numbers(dfx_arena *arena, const dfx_marker *marker, const cJSON *field,
+        const dfx_expr **out, dfx_error *err)
+{
+    const dfx_expr *xs[MAX_NUMBERS];
+    const cJSON *node = cJSON_IsArray(field) ? field->child : field;
+    size_t count = 0;
+    uint64_t one = 1;
+    double value;
+
+    for (; node != NULL && count < MAX_NUMBERS; count++) {
+        if (!dfx_doc_number(node, &value))
+            return dfx_fail(err, DFX_RULE_EXPR_SHAPE, DFX_NO_OFFSET,
+                            "%s: %s holds something else than numbers",
+                            marker->document, marker->field);
+        DFX_TRY(dfx_expr_const(arena, DFX_TYPE_F32, 1, &one, value, &xs[count],
+                               err));
+        node = cJSON_IsArray(field) ? node->next : NULL;
+    }
+    DFX_TRY(dfx_expr_concat(arena, xs, count, out, err));
+    return dfx_expr_reshape(arena, *out, marker->rank, marker->shape, out, err);
+}
+
+static bool
+marker_says(const dfx_marker *marker, const cJSON *doc)
+{
+    const char *class_name = dfx_doc_string(doc, "_class_name");
+    const cJSON *field = dfx_doc_get(doc, marker->field);
+    cJSON *want = NULL;
+    bool says;
+
+    if (field == NULL || cJSON_IsNull(field))
+        return false;
+    if (marker->class_name != NULL &&
+        (class_name == NULL || strcmp(class_name, marker->class_name) != 0))
+        return false;
+    if (marker->value == NULL)
+        return true;
+    says = dfx_doc_parse(marker->value, strlen(marker->value), "", &want,
+                         NULL) == DFX_OK &&
+           dfx_doc_equal(field, want);
+    cJSON_Delete(want);
+    return says;
+}
+
+static dfx_status
+add_marker(dfx_conversion *conversion, const dfx_marker *marker, dfx_error *err)
+{
+    const dfx_file *file =
+        dfx_index_find_file(conversion->index, marker->document);
+    dfx_arena *arena = &conversion->plan->arena;
+    const dfx_expr *x = NULL;
+    cJSON *doc = NULL;
+    dfx_status status = DFX_OK;
+
+    if (file == NULL)
+        return DFX_OK;
+    DFX_TRY(dfx_doc_read(&file->data, &doc, err));
+    if (marker_says(marker, doc)) {
+        if (conversion->options->plain)
+            status = dfx_plan_note(conversion->plan, err,
+                                   "lost: %s of %s has no key in the file that "
+                                   "the reference writes",
+                                   marker->field, marker->document);
+        else if (marker->value != NULL)
+            status = dfx_expr_const(arena, DFX_TYPE_F32, marker->rank,
+                                    marker->shape, 0, &x, err);
+        else
+            status = numbers(arena, marker, dfx_doc_get(doc, marker->field), &x,
+                             err);
+    }
+    cJSON_Delete(doc);
+    if (status == DFX_OK && x != NULL)
+        status = dfx_bundle_add(&conversion->bundle, 0, marker->tensor, x, err);
+    return status;
+}
+
+static dfx_status
+add_markers(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_identity *identity = conversion->identity;
+    const dfx_marker *marker = dfx_pipelines_table.markers;
+
+    if (identity->set == NULL || identity->set->slots == NULL ||
+        conversion->options->only != NULL)
+        return DFX_OK;
+    for (; marker != NULL && marker->tensor != NULL; marker++) {
+        if (marker->tensor[0] == '\0' ||
+            strcmp(marker->family, identity->set->family) != 0)
+            continue;
+        if (marker->unless != NULL &&
+            dfx_facts_get(&identity->decider->facts, marker->unless, 0, 0) != 0)
+            continue;
+        DFX_TRY(add_marker(conversion, marker, err));
+    }
+    return DFX_OK;
+}
+
+/* ---- The side-car comes back ----------------------------------------------
+ */
+
+static bool
+has_item(const dfx_bundle *bundle, const char *name)
+{
+    for (size_t i = 0; i < bundle->item_count; i++)
+        if (strcmp(bundle->items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static dfx_status
+read_header(dfx_conversion *conversion, const dfx_tensor *t, dfx_error *err)
+{
+    uint8_t *header;
+
+    if (t->type != DFX_TYPE_U8 || t->data.size > SIZE_MAX - 1)
+        return DFX_OK;
+    header = dfx_arena_alloc(&conversion->plan->arena, (size_t)t->data.size);
+    if (header == NULL)
+        return dfx_fail_nomem(err);
+    DFX_TRY(dfx_extent_read(&t->data, 0, header, (size_t)t->data.size, err));
+    conversion->bundle.header = header;
+    conversion->bundle.header_size = (size_t)t->data.size;
+    return DFX_OK;
+}
+
+static dfx_status
+restore(dfx_conversion *conversion, uint32_t side_car, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    const cJSON *pair;
+
+    for (size_t i = 0; i < index->tensor_count; i++) {
+        const dfx_tensor *t = &index->tensors[i];
+        const dfx_expr *x;
+
+        if (t->component != side_car)
+            continue;
+        if (strcmp(t->name, DFX_RESIDUE_HEADER) == 0) {
+            DFX_TRY(read_header(conversion, t, err));
+            continue;
+        }
+        if (has_item(&conversion->bundle, t->name))
+            continue; /* a component of the folder has it now */
+        DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
+        DFX_TRY(dfx_bundle_add(&conversion->bundle, 0, t->name, x, err));
+    }
+    cJSON_ArrayForEach(pair, dfx_doc_get(conversion->residue, "metadata"))
+    {
+        const cJSON *key = cJSON_GetArrayItem(pair, 0);
+        const cJSON *value = cJSON_GetArrayItem(pair, 1);
+
+        if (cJSON_IsString(key) && cJSON_IsString(value))
+            DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, 0,
+                                        key->valuestring, value->valuestring,
+                                        err));
+    }
+    return DFX_OK;
+}
+
+/* Names that a folder's component has and no table: they keep their place
+   behind the component's prefix. */
+static dfx_status
+add_leftovers(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_identity *identity = conversion->identity;
+    dfx_tallies counts = {.kept = {.count = 0}};
+
+    for (size_t i = 0; i < identity->leftover_count; i++) {
+        const dfx_leftover_found *left = &identity->leftovers[i];
+        const dfx_tensor *t = &conversion->index->tensors[left->tensor];
+        bool keep;
+
+        DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
+        if (!keep)
+            dfx_tallies_drop(&counts, left->what, t->data.size);
+        for (size_t p = 0; p < conversion->part_count && keep; p++) {
+            const dfx_outgoing *part = &conversion->parts[p];
+            const dfx_expr *x;
+            char *name;
+
+            if (part->identity != identity ||
+                part->found->component != t->component)
+                continue;
+            name = dfx_arena_printf(&conversion->plan->arena, "%s%s",
+                                    part->prefix, t->name);
+            if (name == NULL)
+                return dfx_fail_nomem(err);
+            DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
+            DFX_TRY(dfx_bundle_add(&conversion->bundle, 0, name, x, err));
+            dfx_tallies_keep(&counts, left->what, t->data.size);
+        }
+    }
+    return dfx_tallies_note(conversion->plan, &counts, "kept", err);
+}
+
+/* ---- What a later reader would see ----------------------------------------
+ */
+
+/* The tensors to be written as an index; data only of those that are no part's
+   (from first_extra on), which configs may be made from. */
+static dfx_status
+fill_preview(const dfx_conversion *conversion, dfx_index *preview,
+             size_t first_extra, dfx_error *err)
+{
+    const dfx_bundle *bundle = &conversion->bundle;
+
+    for (size_t i = 0; i < bundle->item_count; i++) {
+        const dfx_item *item = &bundle->items[i];
+        dfx_tensor *t;
+
+        if (!dfx_grow((void **)&preview->tensors, &preview->tensor_capacity,
+                      preview->tensor_count, sizeof *preview->tensors))
+            return dfx_fail_nomem(err);
+        t = &preview->tensors[preview->tensor_count++];
+        *t = (dfx_tensor){
+            .name = item->name,
+            .type = item->expr->type,
+            .rank = item->expr->rank,
+            .shape = item->expr->shape,
+        };
+        if (i >= first_extra && item->expr->elements <= MAX_NUMBERS) {
+            size_t size = (size_t)item->expr->bytes;
+            void *data = dfx_arena_alloc(&preview->arena, size);
+            dfx_io *io;
+
+            if (data == NULL)
+                return dfx_fail_nomem(err);
+            DFX_TRY(
+                dfx_expr_pull(item->expr, 0, item->expr->elements, data, err));
+            DFX_TRY(dfx_io_open_memory(data, size, item->name, &io, err));
+            DFX_TRY(dfx_index_take_io(preview, io, err));
+            t->data = (dfx_extent){.io = io, .offset = 0, .size = size};
+        }
+    }
+    return dfx_index_seal(preview, err);
+}
+
+/* A text as a document: its value if that prints back the same. */
+static cJSON *
+as_document(const char *text, size_t size)
+{
+    cJSON *doc = NULL;
+    char *printed = NULL;
+
+    if (dfx_doc_parse(text, size, "", &doc, NULL) == DFX_OK)
+        printed = dfx_doc_print(doc, false);
+    if (printed == NULL || cJSON_IsString(doc) || cJSON_IsNull(doc) ||
+        strlen(printed) != size || memcmp(printed, text, size) != 0) {
+        cJSON_Delete(doc);
+        doc = cJSON_CreateString(text);
+    }
+    free(printed);
+    return doc;
+}
+
+static const dfx_config_file *
+made_file(const dfx_config_file *files, size_t count, const char *path)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(files[i].path, path) == 0)
+            return &files[i];
+    return NULL;
+}
+
+static bool
+is_json(const char *path)
+{
+    size_t size = strlen(path);
+
+    return size > 5 && strcmp(path + size - 5, ".json") == 0;
+}
+
+/* model_index.json without the components that stay behind. */
+static dfx_status
+without_lost_parts(const dfx_conversion *conversion, char **text, size_t *size,
+                   dfx_error *err)
+{
+    const dfx_identity *identity = conversion->identity;
+    cJSON *doc = NULL;
+    bool changed = false;
+
+    DFX_TRY(dfx_doc_parse(*text, *size, "model_index.json", &doc, err));
+    for (size_t i = 0; i < identity->found_count; i++) {
+        const char *name = identity->found[i].view.name;
+        char requires[DFX_ERROR_CHARS];
+        bool stays = true;
+        cJSON *none;
+
+        for (size_t p = 0; p < conversion->part_count; p++)
+            stays = stays && strcmp(conversion->parts[p].name, name) != 0;
+        if (!stays || dfx_doc_get(doc, name) == NULL)
+            continue;
+        none = cJSON_CreateArray();
+        cJSON_AddItemToArray(none, cJSON_CreateNull());
+        cJSON_AddItemToArray(none, cJSON_CreateNull());
+        snprintf(requires, sizeof requires, "requires_%s", name);
+        if (!dfx_doc_set(doc, name, none) ||
+            (cJSON_IsTrue(dfx_doc_get(doc, requires)) &&
+             !dfx_doc_set(doc, requires, cJSON_CreateFalse()))) {
+            cJSON_Delete(doc);
+            return dfx_fail_nomem(err);
+        }
+        changed = true;
+    }
+    if (changed) {
+        char *printed = dfx_doc_print(doc, false);
+
+        if (printed != NULL) {
+            free(*text);
+            *text = printed;
+            *size = strlen(printed);
+        }
+    }
+    cJSON_Delete(doc);
+    return DFX_OK;
+}
+
+/* Does the component of a file stay behind, so that its files do too? */
+static bool
+stays_behind(const dfx_conversion *conversion, uint32_t component)
+{
+    const dfx_identity *identity = conversion->identity;
+
+    for (size_t p = 0; p < conversion->part_count; p++)
+        if (conversion->parts[p].identity == identity &&
+            conversion->parts[p].found->component == component)
+            return false;
+    for (size_t i = 0; i < identity->found_count; i++)
+        if (identity->found[i].component == component)
+            return true;
+    return false;
+}
+
+static dfx_status
+note_lost(dfx_conversion *conversion, const dfx_file *file,
+          const dfx_config_file *made, dfx_error *err)
+{
+    return dfx_plan_note(conversion->plan, err,
+                         "lost: %s has no place in a single file%s", file->path,
+                         made != NULL ? " and is not the usual one" : "");
+}
+
+static dfx_status
+compare_file(dfx_conversion *conversion, const dfx_file *file,
+             const dfx_config_file *made, cJSON *documents, dfx_error *err)
+{
+    size_t size = (size_t)file->data.size;
+    char *text;
+    dfx_status status;
+
+    if (stays_behind(conversion, file->component))
+        return DFX_OK; /* said of the component */
+    if (file->data.size > MAX_DOCUMENT &&
+        (made == NULL || made->size != file->data.size))
+        return note_lost(conversion, file, made, err);
+    text = malloc(size + 1);
+    if (text == NULL)
+        return dfx_fail_nomem(err);
+    text[size] = '\0';
+    status = dfx_extent_read(&file->data, 0, text, size, err);
+    if (status == DFX_OK && strcmp(file->path, "model_index.json") == 0)
+        status = without_lost_parts(conversion, &text, &size, err);
+    if (status != DFX_OK || (made != NULL && made->size == size &&
+                             memcmp(made->data, text, size) == 0))
+        goto out;
+    if (!is_json(file->path) || size > MAX_DOCUMENT ||
+        conversion->options->plain || strlen(text) != size)
+        status = note_lost(conversion, file, made, err);
+    else if (!cJSON_AddItemToObject(documents, file->path,
+                                    as_document(text, size)))
+        status = dfx_fail_nomem(err);
+out:
+    free(text);
+    return status;
+}
+
+/* Files that a reader would make and the folder does not have. */
+static dfx_status
+note_absent(const dfx_conversion *conversion, const dfx_config_file *files,
+            size_t count, cJSON *documents, dfx_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (dfx_index_find_file(conversion->index, files[i].path) == NULL &&
+            !conversion->options->plain &&
+            cJSON_AddNullToObject(documents, files[i].path) == NULL)
+            return dfx_fail_nomem(err);
+    return DFX_OK;
+}
+
+static dfx_status
+compare_files(dfx_conversion *conversion, const dfx_identity *seen,
+              cJSON *documents, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    const dfx_config_file *files;
+    size_t count;
+
+    DFX_TRY(
+        dfx_configs_make(seen, &conversion->plan->arena, &files, &count, err));
+    for (size_t i = 0; i < index->file_count; i++)
+        DFX_TRY(compare_file(conversion, &index->files[i],
+                             made_file(files, count, index->files[i].path),
+                             documents, err));
+    return note_absent(conversion, files, count, documents, err);
+}
+
+/* The metadata value that keeps the folder's configs; NULL: none is needed. */
+static dfx_status
+describe_folder(dfx_conversion *conversion, size_t first_extra,
+                const char **value, dfx_error *err)
+{
+    dfx_index *preview = NULL;
+    dfx_identity *seen = NULL;
+    cJSON *doc = cJSON_CreateObject(), *documents;
+    char *text = NULL;
+    dfx_status status;
+
+    *value = NULL;
+    if (doc == NULL ||
+        cJSON_AddNumberToObject(doc, "schema", DFX_RESIDUE_SCHEMA) == NULL) {
+        cJSON_Delete(doc);
+        return dfx_fail_nomem(err);
+    }
+    status = dfx_index_new(conversion->plan->dst, &preview, err);
+    if (status == DFX_OK)
+        status = fill_preview(conversion, preview, first_extra, err);
+    if (status == DFX_OK)
+        status = dfx_identify(preview, NULL, &seen, err);
+    if (status != DFX_OK)
+        goto out;
+    if (seen->set != NULL)
+        cJSON_AddStringToObject(doc, "set", seen->set->name);
+    documents = cJSON_AddObjectToObject(doc, "documents");
+    if (documents == NULL)
+        status = dfx_fail_nomem(err);
+    else
+        status = compare_files(conversion, seen, documents, err);
+    if (status == DFX_OK && documents->child != NULL &&
+        (text = dfx_doc_print_compact(doc)) != NULL)
+        *value = dfx_arena_strdup(&conversion->plan->arena, text);
+    if (status == DFX_OK && documents->child != NULL && *value == NULL)
+        status = dfx_fail_nomem(err);
+out:
+    free(text);
+    cJSON_Delete(doc);
+    dfx_identity_free(seen);
+    dfx_index_free(preview);
+    return status;
+}
+
+/* ---- The whole --------------------------------------------------------------
+ */
+
+static dfx_status
+from_file(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    const dfx_identity *identity = conversion->identity;
+    dfx_tallies counts = {.kept = {.count = 0}};
+
+    for (size_t i = 0; i < identity->leftover_count; i++) {
+        const dfx_leftover_found *left = &identity->leftovers[i];
+        const dfx_tensor *t = &index->tensors[left->tensor];
+        const dfx_expr *x;
+        bool keep;
+
+        DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
+        if (!keep) {
+            dfx_tallies_drop(&counts, left->what, t->data.size);
+            continue;
+        }
+        DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
+        DFX_TRY(dfx_conversion_add(conversion, 0, t->name, x, NULL, err));
+    }
+    for (size_t i = 0; i < index->meta_count; i++)
+        if (index->metadata[i].component == 0)
+            DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, 0,
+                                        index->metadata[i].key,
+                                        index->metadata[i].value, err));
+    if (index->header.io != NULL) {
+        size_t size = (size_t)index->header.size;
+        uint8_t *header = dfx_arena_alloc(&conversion->plan->arena, size);
+
+        if (header == NULL)
+            return dfx_fail_nomem(err);
+        DFX_TRY(dfx_extent_read(&index->header, 0, header, size, err));
+        conversion->bundle.header = header;
+        conversion->bundle.header_size = size;
+    }
+    return dfx_tallies_note(conversion->plan, &counts, "kept", err);
+}
+
+dfx_status
+dfx_residue_to_file(dfx_conversion *conversion, dfx_error *err)
+{
+    uint32_t side_car =
+        dfx_index_find_component(conversion->index, DFX_RESIDUE);
+    const char *had = dfx_doc_string(conversion->residue, "residue");
+    size_t first_extra = conversion->bundle.item_count;
+    const char *value;
+
+    if (conversion->identity->layout != DFX_LAYOUT_DIFFUSERS)
+        return from_file(conversion, err);
+    DFX_TRY(add_leftovers(conversion, err));
+    if (side_car != UINT32_MAX && !conversion->options->plain &&
+        conversion->options->only == NULL)
+        DFX_TRY(restore(conversion, side_car, err));
+    else
+        DFX_TRY(add_markers(conversion, err));
+    if (conversion->options->only != NULL)
+        return DFX_OK; /* components were asked for, not their pipeline */
+    DFX_TRY(describe_folder(conversion, first_extra, &value, err));
+    if (value != NULL)
+        DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, 0, DFX_RESIDUE_KEY,
+                                    value, err));
+    /* The old header speaks of the old residue. */
+    if ((had == NULL) != (value == NULL) ||
+        (had != NULL && strcmp(had, value) != 0))
+        conversion->bundle.header = NULL;
+    return DFX_OK;
+}
