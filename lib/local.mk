@@ -9,8 +9,9 @@ lib_libdfxcore_la_SOURCES = \
 	lib/cast_lanes.h \
 	lib/cast_ref.c \
 	lib/choose.c \
+	lib/compose.c \
 	lib/configs.c lib/configs.h \
-	lib/content.c \
+	lib/content.c lib/content.h \
 	lib/convert.c lib/convert.h \
 	lib/cpu.c lib/cpu.h \
 	lib/digest.c lib/digest.h \
@@ -25,6 +26,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \
 	lib/json.c lib/json.h \
+	lib/leftovers.c \
 	lib/memory.c lib/memory.h \
 	lib/open.c \
 	lib/out.c lib/out.h \
@@ -32,10 +34,12 @@ lib_libdfxcore_la_SOURCES = \
 	lib/plan.c lib/plan.h \
 	lib/registry.h \
 	lib/residue.c \
+	lib/residue_file.c \
 	lib/retype.c \
 	lib/rules.c lib/rules.def lib/rules.h \
 	lib/scope.h \
 	lib/types.c lib/types.def lib/types.h \
+	lib/verify.c \
 	lib/version.c \
 	lib/view.c \
 	lib/yaml.c

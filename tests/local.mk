@@ -6,7 +6,8 @@ SH_LOG_COMPILER = $(SHELL)
 # The tools just built come first; tests run in the build folder. Some compile.
 AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_srcdir)'; builddir='$(abs_builddir)'; \
-	PATH="$(abs_builddir):$$PATH"; LC_ALL=C; OMP_NUM_THREADS=2; \
+	PATH="$(abs_builddir):$(abs_builddir)/tests/synth:$$PATH"; \
+	LC_ALL=C; OMP_NUM_THREADS=2; \
 	CC='$(CC)'; CPPFLAGS='-I. $(AM_CPPFLAGS) $(CPPFLAGS)'; \
 	CFLAGS='$(AM_CFLAGS) $(CFLAGS)'; LDFLAGS='$(AM_LDFLAGS) $(LDFLAGS)'; \
 	LIBS='$(DFX_LIBS) $(LIBS)'; \
@@ -14,21 +15,40 @@ AM_TESTS_ENVIRONMENT = \
 	export CC CPPFLAGS CFLAGS LDFLAGS LIBS;
 
 noinst_HEADERS = \
+	tests/synth/synth.h \
+	tests/synth/synth_type.h \
+	tests/unit/scratch.h \
 	tests/unit/tap.h
 
+# The generator of synthetic checkpoints, for tests and by hand.
+check_LTLIBRARIES = tests/synth/libsynth.la
+tests_synth_libsynth_la_SOURCES = \
+	tests/synth/synth.c tests/synth/synth.h tests/synth/synth_type.h \
+	tests/synth/synth_file.c tests/synth/synth_list.c
+check_PROGRAMS += tests/synth/mksynth
+
 # Each is built from the .c of its name and linked to the whole library.
-check_PROGRAMS += \
-	tests/unit/test_document
+check_TESTS = \
+	tests/golden/test_safetensors \
+	tests/unit/test_cast \
+	tests/unit/test_document \
+	tests/unit/test_expr \
+	tests/unit/test_io \
+	tests/unit/test_open \
+	tests/unit/test_types \
+	tests/unit/test_yaml
 
 dist_check_SCRIPTS = \
 	tests/tools/add_family.sh \
 	tests/tools/add_format.sh \
 	tests/tools/demo.sh \
 	tests/tools/headers.sh \
+	tests/tools/layers.sh \
 	tests/tools/lists.sh \
 	tests/tools/symbols.sh
 
-TESTS = $(check_PROGRAMS) $(dist_check_SCRIPTS)
+check_PROGRAMS += $(check_TESTS)
+TESTS = $(check_TESTS) $(dist_check_SCRIPTS)
 DIST_FOLDERS += tests/added
 DIST_FOLDERS += $(patsubst $(srcdir)/%/,%, \
 	$(sort $(wildcard $(srcdir)/tests/golden/*/)))

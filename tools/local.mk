@@ -11,5 +11,11 @@ tools_libtools_la_SOURCES = \
 bin_PROGRAMS += dfx-convert dfx-inspect
 dfx_convert_SOURCES = tools/dfx_convert.c
 dfx_convert_LDADD = tools/libtools.la lib/libdfx.la
-dfx_inspect_SOURCES = tools/dfx_inspect.c
+dfx_inspect_SOURCES = \
+	tools/dfx_inspect.c \
+	tools/inspect.h \
+	tools/inspect_diff.c \
+	tools/inspect_json.c \
+	tools/inspect_tensors.c \
+	tools/inspect_text.c
 dfx_inspect_LDADD = tools/libtools.la lib/libdfx.la

@@ -12,7 +12,7 @@ for file in lib/*.[ch] lib/*.def lib/include/*.h formats/*.[ch] \
     [ -f "$file" ] || continue
     case $file in
     *.mk | *.am | *.in) continue ;;
-    tests/*/test_*.c | tests/fuzz/fuzz_*.c) name=${file%.c} ;;
+    tests/*.c) name=${file%.c} ;; # a program of that name, or a part
     *) name=$file ;;
     esac
     n=$((n + 1))
