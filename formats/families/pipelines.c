@@ -25,94 +25,104 @@
 
 #define UNET                                                                   \
     {                                                                          \
-        "unet", {"unet_ldm"}, "model.diffusion_model.", false                  \
+        .component = "unet", .kinds = {"unet_ldm"},                            \
+        .prefix = "model.diffusion_model."                                     \
     }
 #define VAE                                                                    \
     {                                                                          \
-        "vae", {"vae_kl", "vae_tiny"}, "first_stage_model.", false             \
+        .component = "vae", .kinds = {"vae_kl", "vae_tiny"},                   \
+        .prefix = "first_stage_model."                                         \
     }
-/* Folders with IP-Adapters name an image encoder, those of SD1 a checker. */
+#define TEXT_SD1                                                               \
+    {                                                                          \
+        .component = "text_encoder", .kinds = {"clip"},                        \
+        .prefix = "cond_stage_model.transformer."                              \
+    }
+#define TEXT_SD2                                                               \
+    {                                                                          \
+        .component = "text_encoder", .kinds = {"openclip", "clip"},            \
+        .prefix = "cond_stage_model.model."                                    \
+    }
+#define CONTROLNET                                                             \
+    {                                                                          \
+        .component = "controlnet", .kinds = {"controlnet_ldm"},                \
+        .prefix = "control_model."                                             \
+    }
+/* Only folders name these: with IP-Adapters, and those of SD1. */
 #define IMAGE_ENCODER                                                          \
     {                                                                          \
-        "image_encoder", {"clip_vision"}, NULL, true                           \
+        .component = "image_encoder", .kinds = {"clip_vision"},                \
+        .optional = true                                                       \
     }
 #define SAFETY_CHECKER                                                         \
     {                                                                          \
-        "safety_checker", {"safety_checker"}, NULL, true                       \
+        .component = "safety_checker", .kinds = {"safety_checker"},            \
+        .optional = true, .requires = "requires_safety_checker"                \
     }
 
 static const dfx_slot sd1_slots[] = {
-    UNET,
-    VAE,
-    {"text_encoder", {"clip"}, "cond_stage_model.transformer.", false},
-    IMAGE_ENCODER,
-    SAFETY_CHECKER,
-    {0},
+    UNET, VAE, TEXT_SD1, IMAGE_ENCODER, SAFETY_CHECKER, {0},
 };
 
 static const dfx_slot sd1_controlnet_slots[] = {
-    UNET,
-    VAE,
-    {"text_encoder", {"clip"}, "cond_stage_model.transformer.", false},
-    {"controlnet", {"controlnet_ldm"}, "control_model.", false},
-    IMAGE_ENCODER,
-    SAFETY_CHECKER,
-    {0},
+    UNET, VAE, TEXT_SD1, CONTROLNET, IMAGE_ENCODER, SAFETY_CHECKER, {0},
 };
 
 /* Image variations and Zero123: an image takes the place of the text. */
 static const dfx_slot sd1_image_slots[] = {
     UNET,
     VAE,
-    {"image_encoder", {"clip_vision"}, "cond_stage_model.model.visual.", false},
+    {.component = "image_encoder",
+     .kinds = {"clip_vision"},
+     .prefix = "cond_stage_model.model.visual."},
     SAFETY_CHECKER,
     {0},
 };
 
 static const dfx_slot sd2_slots[] = {
-    UNET,
-    VAE,
-    {"text_encoder", {"openclip", "clip"}, "cond_stage_model.model.", false},
-    IMAGE_ENCODER,
-    SAFETY_CHECKER,
-    {0},
+    UNET, VAE, TEXT_SD2, IMAGE_ENCODER, SAFETY_CHECKER, {0},
 };
 
 static const dfx_slot sd2_controlnet_slots[] = {
-    UNET,
-    VAE,
-    {"text_encoder", {"openclip", "clip"}, "cond_stage_model.model.", false},
-    {"controlnet", {"controlnet_ldm"}, "control_model.", false},
-    SAFETY_CHECKER,
-    {0},
+    UNET, VAE, TEXT_SD2, CONTROLNET, SAFETY_CHECKER, {0},
 };
 
 /* The original depth model has MiDaS names, the folder's those of DPT. */
 static const dfx_slot sd2_depth_slots[] = {
     UNET,
     VAE,
-    {"text_encoder", {"openclip", "clip"}, "cond_stage_model.model.", false},
-    {"depth_estimator", {"depth_midas"}, "depth_model.model.", true},
+    TEXT_SD2,
+    {.component = "depth_estimator",
+     .kinds = {"depth_midas"},
+     .prefix = "depth_model.model.",
+     .optional = true},
     {0},
 };
 
 static const dfx_slot sd2_unclip_slots[] = {
     UNET,
     VAE,
-    {"text_encoder", {"openclip", "clip"}, "cond_stage_model.model.", false},
-    {"image_encoder", {"clip_vision"}, "embedder.model.visual.", true},
-    {"image_normalizer", {"image_normalizer"}, "noise_augmentor.", true},
+    TEXT_SD2,
+    {.component = "image_encoder",
+     .kinds = {"clip_vision"},
+     .prefix = "embedder.model.visual.",
+     .optional = true},
+    {.component = "image_normalizer",
+     .kinds = {"image_normalizer"},
+     .prefix = "noise_augmentor.",
+     .optional = true},
     {0},
 };
 
 static const dfx_slot sdxl_slots[] = {
     UNET,
     VAE,
-    {"text_encoder", {"clip"}, "conditioner.embedders.0.transformer.", false},
-    {"text_encoder_2",
-     {"openclip", "clip"},
-     "conditioner.embedders.1.model.",
-     false},
+    {.component = "text_encoder",
+     .kinds = {"clip"},
+     .prefix = "conditioner.embedders.0.transformer."},
+    {.component = "text_encoder_2",
+     .kinds = {"openclip", "clip"},
+     .prefix = "conditioner.embedders.1.model."},
     IMAGE_ENCODER,
     {0},
 };
@@ -120,10 +130,9 @@ static const dfx_slot sdxl_slots[] = {
 static const dfx_slot refiner_slots[] = {
     UNET,
     VAE,
-    {"text_encoder_2",
-     {"openclip", "clip"},
-     "conditioner.embedders.0.model.",
-     false},
+    {.component = "text_encoder_2",
+     .kinds = {"openclip", "clip"},
+     .prefix = "conditioner.embedders.0.model."},
     {0},
 };
 
@@ -235,6 +244,7 @@ static const dfx_marker markers[] = {
     MARKER("edm_std", "edm_std", "sdxl", "vae/config.json", "latents_std", NULL, 4, SHAPE(1, 4, 1, 1)),
     MARKER("v_pred", "v_pred", "sdxl", SCHEDULER, "prediction_type", "\"v_prediction\"", 1, SHAPE(0), .unless = "edm_vpred"),
     MARKER("ztsnr", "ztsnr", "sdxl", SCHEDULER, "rescale_betas_zero_snr", "true", 1, SHAPE(0), .unless = "edm_vpred"),
+    MARKER("scale_factor", "scale_factor", "", "vae/config.json", "scaling_factor", NULL, 0, SHAPE(0)),
     MARKER("", "epsilon", "", SCHEDULER, "prediction_type", "\"epsilon\"", 0, SHAPE(0)),
     {0},
 };
