@@ -88,7 +88,7 @@ sample_size(const char *yaml)
 static void
 test_published(void)
 {
-    char path[512];
+    char path[1024];
     cJSON *cases;
 
     snprintf(path, sizeof path, "%s/expected.json", folder);
