@@ -8,6 +8,8 @@ tools_libtools_la_SOURCES = \
 	tools/source.c tools/source.h \
 	tools/table.c tools/table.h
 
+tools_libtools_la_LIBADD = $(CJSON_LIBS) -lm
+
 bin_PROGRAMS += dfx-convert dfx-inspect
 dfx_convert_SOURCES = tools/dfx_convert.c
 dfx_convert_LDADD = tools/libtools.la lib/libdfx.la
