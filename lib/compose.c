@@ -2,9 +2,10 @@
  * compose.c - the JSON files of the folder that a single file becomes
  *
  * Each document is composed in this order, the later one winning: the embedded
- * file of the set, what the tensors decide, markers ("edm_mean"), the same file
- * of --config, the original YAML, --set. A document that nothing changes keeps
- * its published bytes; others are printed as diffusers prints them, sorted.
+ * file of the set, what the tensors decide, markers ("edm_mean"), what an
+ * earlier conversion kept in the file's metadata, the same file of --config,
+ * the original YAML, --set. A document that nothing changes keeps its published
+ * bytes; others are printed as diffusers prints them, sorted.
  */
 #include <config.h>
 
@@ -563,6 +564,55 @@ apply_markers(composer *c, dfx_error *err)
     return DFX_OK;
 }
 
+/* One kept document: a value, the text itself, or null for "there was none". */
+static dfx_status
+apply_kept_one(composer *c, const cJSON *kept, dfx_error *err)
+{
+    entry *e = find_entry(c, kept->string);
+    char *text;
+
+    if (cJSON_IsNull(kept)) {
+        if (e != NULL) {
+            cJSON_Delete(e->doc);
+            *e = c->entries[--c->count];
+        }
+        return DFX_OK;
+    }
+    if (e == NULL)
+        DFX_TRY(
+            new_entry(c, dfx_arena_strdup(c->arena, kept->string), &e, err));
+    text = cJSON_IsString(kept) ? strdup(kept->valuestring)
+                                : dfx_doc_print(kept, false);
+    e->data = text != NULL ? dfx_arena_strdup(c->arena, text) : NULL;
+    e->size = text != NULL ? strlen(text) : 0;
+    free(text);
+    cJSON_Delete(e->doc);
+    e->doc = NULL;
+    return e->data != NULL ? DFX_OK : dfx_fail_nomem(err);
+}
+
+/* The documents that residue_file.c put into the file's metadata. */
+static dfx_status
+apply_kept(composer *c, dfx_error *err)
+{
+    const char *text =
+        dfx_index_find_meta(c->identity->index, 0, DFX_RESIDUE_KEY);
+    const cJSON *kept;
+    cJSON *doc = NULL;
+    dfx_status status = DFX_OK;
+
+    if (text == NULL || dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &doc,
+                                      NULL) != DFX_OK)
+        return DFX_OK; /* not one of ours: dfx_residue_read says so */
+    cJSON_ArrayForEach(kept, dfx_doc_get(doc, "documents"))
+    {
+        if (status == DFX_OK && kept->string != NULL)
+            status = apply_kept_one(c, kept, err);
+    }
+    cJSON_Delete(doc);
+    return status;
+}
+
 /* What the user's files say wins over what was derived since. */
 static dfx_status
 apply_users(composer *c, dfx_error *err)
@@ -728,6 +778,7 @@ compose(composer *c, dfx_error *err)
     if (identity->options->config_dir != NULL)
         DFX_TRY(add_users_extras(c, err));
     DFX_TRY(apply_markers(c, err));
+    DFX_TRY(apply_kept(c, err));
     DFX_TRY(apply_users(c, err));
     DFX_TRY(apply_yaml(c, err));
     return apply_settings(c, err);

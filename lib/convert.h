@@ -118,9 +118,6 @@ DFX_CHECKED dfx_status dfx_leftover_keeps(const dfx_conversion *conversion,
 /* Reads what an earlier conversion kept into conversion->residue. */
 DFX_CHECKED dfx_status dfx_residue_read(dfx_conversion *conversion,
                                         dfx_error *err);
-/* To a folder: the documents that a file kept take the place of ours. */
-DFX_CHECKED dfx_status dfx_residue_documents(dfx_conversion *conversion,
-                                             dfx_error *err);
 /* To a folder: what has no place there goes into the side-car. */
 DFX_CHECKED dfx_status dfx_residue_to_folder(dfx_conversion *conversion,
                                              dfx_error *err);

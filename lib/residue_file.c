@@ -21,51 +21,6 @@ enum {
     MAX_NUMBERS = 64          /* a marker holds four */
 };
 
-dfx_status
-dfx_residue_documents(dfx_conversion *conversion, dfx_error *err)
-{
-    const cJSON *documents = dfx_doc_get(conversion->residue, "documents");
-    const cJSON *document;
-    dfx_bundle *bundle = &conversion->bundle;
-
-    if (conversion->identity->layout != DFX_LAYOUT_ORIGINAL &&
-        dfx_index_find_component(conversion->index, DFX_RESIDUE) != UINT32_MAX)
-        return DFX_OK;
-    cJSON_ArrayForEach(document, documents)
-    {
-        const dfx_expr *x = NULL;
-        size_t i = 0;
-
-        while (i < bundle->blob_count &&
-               strcmp(bundle->blobs[i].path, document->string) != 0)
-            i++;
-        if (!cJSON_IsNull(document)) {
-            char *made = cJSON_IsString(document)
-                             ? strdup(document->valuestring)
-                             : dfx_doc_print(document, false);
-            char *text = made != NULL
-                             ? dfx_arena_strdup(&conversion->plan->arena, made)
-                             : NULL;
-
-            free(made);
-            if (text == NULL)
-                return dfx_fail_nomem(err);
-            DFX_TRY(dfx_expr_bytes(&conversion->plan->arena, text, strlen(text),
-                                   &x, err));
-        }
-        if (i < bundle->blob_count && x == NULL)
-            bundle->blobs[i] = bundle->blobs[--bundle->blob_count];
-        else if (i < bundle->blob_count)
-            bundle->blobs[i].expr = x;
-        else if (x != NULL)
-            DFX_TRY(dfx_bundle_add_blob(
-                bundle,
-                dfx_arena_strdup(&conversion->plan->arena, document->string), x,
-                err));
-    }
-    return DFX_OK;
-}
-
 /* ---- Markers --------------------------------------------------------------
  */
 
