@@ -191,6 +191,7 @@ static const struct {
     MEMBER(ADD_METADATA,    PAIRS, metadata),
     MEMBER(PREFIX,          PAIRS, prefixes),
     MEMBER(FORCE,           FLAG,  convert.force),
+    MEMBER(SYNC,            FLAG,  convert.sync),
     MEMBER(VERIFY,          FLAG,  verify),
     MEMBER(DRY_RUN,         FLAG,  dry_run),
     MEMBER(FROM,            TEXT,  open.format),

@@ -6,6 +6,7 @@
 #include "source.h"
 
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "table.h"
 
@@ -32,6 +33,14 @@ dfx_source_close(dfx_source *source)
     dfx_index_free(source->index);
     source->identity = NULL;
     source->index = NULL;
+}
+
+bool
+dfx_is_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 void

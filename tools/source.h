@@ -20,6 +20,9 @@ DFX_CHECKED dfx_status dfx_source_open(dfx_source *source, const char *path,
                                        dfx_error *err);
 void dfx_source_close(dfx_source *source); /* a zeroed one is fine */
 
+/* Whether a path leads to a regular file (a folder has no hash of its own). */
+bool dfx_is_file(const char *path);
+
 /* Lists for --list-formats and --families, as text or JSON, on stdout. */
 void dfx_list_formats(bool json, const dfx_colours *colours);
 void dfx_list_families(bool json, const dfx_colours *colours);

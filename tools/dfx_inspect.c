@@ -1,0 +1,373 @@
+/*
+ * dfx_inspect.c - dfx-inspect: what model files hold
+ */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect.h"
+#include "table.h"
+
+static const char *const examples[] = {
+    "model.safetensors",
+    "--tensors='*attn2*' --sort=size model/",
+    "--diff model.safetensors model/",
+    "--json *.safetensors | jq '.[].family'",
+    NULL,
+};
+
+static const dfx_tool tool = {
+    .bit = DFX_TOOL_INSPECT,
+    .name = "dfx-inspect",
+    .usage = "[OPTION]... PATH...",
+    .purpose = "Say what model files hold, without loading them.",
+    .exit_status = "0 done, 1 broken, different or failed, 2 wrong use or "
+                   "could not tell.",
+    .examples = examples,
+};
+
+/* Options that only set a member. */
+static const struct {
+    dfx_option option;
+    enum { FLAG, TEXT } how;
+    size_t member;
+} members[] = {
+/* clang-format off */
+#define MEMBER(option, how, member)                                            \
+    {DFX_OPTION_##option, how, offsetof(dfx_inspect, member)}
+    MEMBER(METADATA,     FLAG, metadata),
+    MEMBER(HASH,         FLAG, hash),
+    MEMBER(VALIDATE,     FLAG, validate),
+    MEMBER(DIFF,         FLAG, diff),
+    MEMBER(RULES,        TEXT, rules),
+    MEMBER(FAMILIES,     FLAG, families),
+    MEMBER(LIST_FORMATS, FLAG, formats),
+    MEMBER(JSON,         FLAG, json),
+    MEMBER(FROM,         TEXT, open.format),
+    MEMBER(FAMILY,       TEXT, identify.family),
+    MEMBER(VARIANT,      TEXT, open.variant),
+    MEMBER(QUIET,        FLAG, quiet),
+    MEMBER(HELP,         FLAG, help),
+    MEMBER(VERSION,      FLAG, version),
+#undef MEMBER
+    /* clang-format on */
+};
+
+static bool
+set_depth(dfx_inspect *asked, const char *text)
+{
+    char *end = NULL;
+    unsigned long depth;
+
+    asked->tree = true;
+    if (text == NULL)
+        return true;
+    depth = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || depth < 1) {
+        dfx_usage(&tool, "--tree needs a number from 1 on, not '%s'", text);
+        return false;
+    }
+    asked->depth = depth;
+    return true;
+}
+
+/* Takes over one option; false after a message. */
+static bool
+apply(dfx_inspect *asked, dfx_option option, const dfx_args *args)
+{
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        void *member = (char *)asked + members[i].member;
+
+        if (members[i].option != option)
+            continue;
+        if (members[i].how == FLAG)
+            *(bool *)member = true;
+        else
+            *(const char **)member = args->value;
+        return true;
+    }
+    if (option == DFX_OPTION_TREE)
+        return set_depth(asked, args->value);
+    if (option == DFX_OPTION_TENSORS) {
+        asked->tensors = true;
+        asked->glob = args->value;
+    } else if (option == DFX_OPTION_SORT) {
+        asked->sort = (dfx_sort)args->choice;
+    } else if (option == DFX_OPTION_COLOR) {
+        asked->when = (dfx_colour_when)args->choice;
+    }
+    return option != DFX_OPTION_WRONG;
+}
+
+/* What --validate found. */
+typedef struct findings {
+    const dfx_inspect *asked;
+    cJSON *list; /* owned */
+    size_t count;
+} findings;
+
+/* A dfx_finding_fn. */
+static void
+add_finding(void *context, const dfx_error *finding)
+{
+    findings *f = context;
+    char line[4 * DFX_ERROR_CHARS];
+
+    f->count++;
+    dfx_json_append(f->list, dfx_json_error(finding));
+    if (f->asked->json || f->asked->quiet)
+        return;
+    dfx_error_print(finding, line, sizeof line);
+    dfx_put(stdout, line);
+    putchar('\n');
+}
+
+static cJSON *
+json_head(const char *path)
+{
+    cJSON *object = dfx_json_object();
+
+    dfx_json_add(object, "schema", dfx_json_u64(DFX_JSON_SCHEMA));
+    dfx_json_add(object, "path", dfx_json_text(path));
+    return object;
+}
+
+/* Reports a failure about path; *object is owned by the caller. */
+static int
+fail(const char *path, const dfx_error *err, cJSON **object)
+{
+    *object = json_head(path);
+    dfx_json_add(*object, "error", dfx_json_error(err));
+    return dfx_say_error(tool.name, path, err);
+}
+
+static int
+validate(const dfx_inspect *asked, const char *path, cJSON **object)
+{
+    findings f = {.asked = asked, .list = dfx_json_array()};
+    dfx_error err;
+
+    if (dfx_validate(path, &asked->open, add_finding, &f, &err) != DFX_OK) {
+        cJSON_Delete(f.list);
+        fail(path, &err, object);
+        return DFX_EXIT_USAGE; /* it could not tell */
+    }
+    *object = json_head(path);
+    dfx_json_add(*object, "ok", dfx_json_bool(f.count == 0));
+    dfx_json_add(*object, "findings", f.list);
+    if (f.count == 0 && !asked->json && !asked->quiet) {
+        dfx_put(stdout, path);
+        printf(": ok\n");
+    }
+    return f.count == 0 ? DFX_EXIT_YES : DFX_EXIT_NO;
+}
+
+/* The parts that were asked for, or the summary. */
+static dfx_status
+print_source(const dfx_inspect *asked, const dfx_source *source, bool several,
+             dfx_error *err)
+{
+    bool summary =
+        !asked->tensors && !asked->tree && !asked->metadata && !asked->hash;
+    dfx_status status = DFX_OK;
+    dfx_choice choice;
+
+    if (summary || several) {
+        fputs(asked->colours.heading, stdout);
+        dfx_put(stdout, source->path);
+        printf("%s\n", asked->colours.end);
+    }
+    if (summary)
+        dfx_print_summary(asked, source);
+    if (asked->metadata)
+        dfx_print_metadata(asked, source);
+    if (asked->hash)
+        status = dfx_print_hashes(source, err);
+    if (asked->tree) {
+        dfx_choice_init(&choice, source->index, asked->glob, DFX_SORT_NAME);
+        dfx_print_tree(asked, &choice);
+        dfx_choice_fini(&choice);
+    }
+    if (asked->tensors && status == DFX_OK) {
+        dfx_choice_init(&choice, source->index, asked->glob, asked->sort);
+        status = dfx_print_tensors(asked, &choice, err);
+        dfx_choice_fini(&choice);
+    }
+    return status;
+}
+
+/* *object is owned by the caller; NULL unless there is JSON to print. */
+static int
+inspect(const dfx_inspect *asked, const char *path, bool several,
+        cJSON **object)
+{
+    int result = DFX_EXIT_YES;
+    dfx_source source;
+    dfx_status status;
+    dfx_error err;
+
+    if (asked->validate)
+        return validate(asked, path, object);
+    status =
+        dfx_source_open(&source, path, &asked->open, &asked->identify, &err);
+    if (status == DFX_OK && asked->json)
+        status = dfx_json_source(asked, &source, object, &err);
+    else if (status == DFX_OK && !asked->quiet)
+        status = print_source(asked, &source, several, &err);
+    if (status != DFX_OK)
+        result = fail(path, &err, object);
+    dfx_source_close(&source);
+    return result;
+}
+
+static int
+inspect_all(const dfx_inspect *asked, const char *const *paths, size_t count)
+{
+    int worst = DFX_EXIT_YES;
+
+    if (asked->json && count > 1)
+        printf("[\n");
+    for (size_t i = 0; i < count; i++) {
+        cJSON *object = NULL;
+        int status = inspect(asked, paths[i], count > 1, &object);
+
+        if (status > worst)
+            worst = status;
+        if (asked->json) {
+            dfx_json_print(object, stdout);
+            if (i + 1 < count)
+                printf(",\n");
+        } else {
+            cJSON_Delete(object);
+            if (i + 1 < count && !asked->validate && !asked->quiet)
+                putchar('\n');
+        }
+    }
+    if (asked->json && count > 1)
+        printf("]\n");
+    return worst;
+}
+
+/* --rules: four columns, as dfx_family_rules has them. */
+static int
+print_rules(const dfx_inspect *asked)
+{
+    static const char *const columns[] = {"diffusers", "original", "where",
+                                          "operation"};
+    char *text = dfx_family_rules(asked->rules);
+    cJSON *array = asked->json ? dfx_json_array() : NULL;
+    dfx_table table;
+    char *line, *rest;
+
+    if (text == NULL) {
+        if (dfx_check_family(&tool, asked->rules))
+            dfx_usage(&tool, "%s has no table of names", asked->rules);
+        cJSON_Delete(array);
+        return DFX_EXIT_USAGE;
+    }
+    dfx_table_init(&table, "llll");
+    dfx_table_cell(&table, "DIFFUSERS NAME");
+    dfx_table_cell(&table, "ORIGINAL NAME");
+    dfx_table_cell(&table, "WHERE");
+    dfx_table_cell(&table, "OPERATION");
+    rest = text;
+    for (line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+        cJSON *row = array != NULL && *line != '\0' ? dfx_json_object() : NULL;
+
+        for (size_t i = 0; *line != '\0' && i < 4; i++) {
+            size_t size = strcspn(line, "\t");
+            char *cell = dfx_need(strndup(line, size));
+
+            dfx_table_cell(&table, cell);
+            if (row != NULL)
+                dfx_json_add(row, columns[i], dfx_json_text(cell));
+            free(cell);
+            line += size;
+            line += *line == '\t' && i < 3;
+        }
+        if (row != NULL)
+            dfx_json_append(array, row);
+    }
+    if (array != NULL)
+        dfx_json_print(array, stdout);
+    else
+        dfx_table_print(&table, stdout, 0, &asked->colours);
+    dfx_table_fini(&table);
+    free(text);
+    return DFX_EXIT_YES;
+}
+
+/* What the line asks for that no path is needed for; false: nothing. */
+static bool
+answer(const dfx_inspect *asked, int *status)
+{
+    *status = DFX_EXIT_YES;
+    if (asked->help)
+        dfx_help_print(&tool);
+    else if (asked->version)
+        printf("%s %s\n", tool.name, dfx_version());
+    else if (asked->formats)
+        dfx_list_formats(asked->json, &asked->colours);
+    else if (asked->families)
+        dfx_list_families(asked->json, &asked->colours);
+    else if (asked->rules != NULL)
+        *status = print_rules(asked);
+    else
+        return false;
+    return true;
+}
+
+static bool
+check(const dfx_inspect *asked, size_t count)
+{
+    const char *from = asked->open.format, *family = asked->identify.family;
+
+    if (from != NULL && !dfx_check_format(&tool, from, false))
+        return false;
+    if (family != NULL && !dfx_check_family(&tool, family))
+        return false;
+    if (asked->diff ? count == 2 : count > 0)
+        return true;
+    dfx_usage(&tool,
+              asked->diff ? "--diff needs two paths" : "which file or folder?");
+    return false;
+}
+
+/* Reads the command line and does it. paths has room for argc. */
+static int
+start(int argc, char **argv, const char **paths)
+{
+    dfx_inspect asked = {.tool = &tool, .when = DFX_COLOUR_AUTO};
+    dfx_option option;
+    dfx_args args;
+    size_t count = 0;
+    int status;
+
+    dfx_args_init(&args, &tool, argc, argv);
+    for (option = dfx_args_next(&args); option != DFX_OPTION_END;
+         option = dfx_args_next(&args)) {
+        if (option == DFX_OPTION_OPERAND)
+            paths[count++] = args.value;
+        else if (!apply(&asked, option, &args))
+            return DFX_EXIT_USAGE;
+    }
+    asked.colours = dfx_colours_choose(asked.when, stdout);
+    if (answer(&asked, &status))
+        return status;
+    if (!check(&asked, count))
+        return DFX_EXIT_USAGE;
+    if (asked.diff)
+        return dfx_inspect_diff(&asked, paths[0], paths[1]);
+    return inspect_all(&asked, paths, count);
+}
+
+int
+main(int argc, char **argv)
+{
+    const char **paths = dfx_need(calloc((size_t)argc + 1, sizeof *paths));
+    int status = start(argc, argv, paths);
+
+    free(paths);
+    return dfx_finish(tool.name, status);
+}
