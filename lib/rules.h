@@ -68,6 +68,12 @@ typedef struct dfx_row {
                                    these rows, which end with a row of NULLs */
 } dfx_row; /* a table ends with a row whose folder is NULL */
 
+/* A row of a table: DFX_ROW("norm1.{wb}", "in_layers.0.{wb}", .when = "N"). */
+#define DFX_ROW(folder_, original_, ...)                                       \
+    {                                                                          \
+        .folder = folder_, .original = original_, __VA_ARGS__                  \
+    }
+
 typedef struct dfx_pair {
     const char *folder;
     const char *original;
