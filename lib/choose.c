@@ -28,39 +28,41 @@ set_for_all(dfx_identity *identity, const char *fact, dfx_error *err)
     return DFX_OK;
 }
 
+bool
+dfx_marker_says(const dfx_marker *marker, const cJSON *doc)
+{
+    const char *class_name = dfx_doc_string(doc, "_class_name");
+    const cJSON *field = dfx_doc_get(doc, marker->field);
+    cJSON *want = NULL;
+    bool says;
+
+    if (field == NULL || cJSON_IsNull(field))
+        return false;
+    if (marker->class_name != NULL &&
+        (class_name == NULL || strcmp(class_name, marker->class_name) != 0))
+        return false;
+    if (marker->value == NULL)
+        return true;
+    says = dfx_doc_parse(marker->value, strlen(marker->value), "", &want,
+                         NULL) == DFX_OK &&
+           dfx_doc_equal(field, want);
+    cJSON_Delete(want);
+    return says;
+}
+
 /* Does the folder's document have the value that the marker stands for? */
 static dfx_status
 document_says(const dfx_index *index, const dfx_marker *marker, bool *says,
               dfx_error *err)
 {
     const dfx_file *file = dfx_index_find_file(index, marker->document);
-    cJSON *doc = NULL, *want = NULL;
-    const cJSON *field;
+    cJSON *doc = NULL;
 
     *says = false;
     if (file == NULL)
         return DFX_OK;
     DFX_TRY(dfx_doc_read(&file->data, &doc, err));
-    field = dfx_doc_get(doc, marker->field);
-    if (marker->class_name != NULL) {
-        const char *name = dfx_doc_string(doc, "_class_name");
-
-        if (name == NULL || strcmp(name, marker->class_name) != 0)
-            field = NULL;
-    }
-    if (marker->value == NULL) {
-        *says = field != NULL && !cJSON_IsNull(field);
-    } else if (field != NULL) {
-        dfx_status status = dfx_doc_parse(marker->value, strlen(marker->value),
-                                          marker->document, &want, err);
-
-        if (status != DFX_OK) {
-            cJSON_Delete(doc);
-            return status;
-        }
-        *says = dfx_doc_equal(field, want);
-    }
-    cJSON_Delete(want);
+    *says = dfx_marker_says(marker, doc);
     cJSON_Delete(doc);
     return DFX_OK;
 }
@@ -192,111 +194,6 @@ choose_set(dfx_identity *identity, dfx_error *err)
             identity->set = set;
             identity->decider = decider;
             return DFX_OK;
-        }
-    }
-    return DFX_OK;
-}
-
-/* ---- Models that have a name and no table -------------------------------- */
-
-static bool
-known_name(const char *pattern, const char *name)
-{
-    size_t size = strlen(pattern);
-
-    if (pattern[0] == '*')
-        return strstr(name, pattern + 1) != NULL;
-    if (size > 0 && pattern[size - 1] == '.')
-        return strncmp(name, pattern, size) == 0;
-    return strcmp(name, pattern) == 0;
-}
-
-static const dfx_tensor *
-any_named(const dfx_index *index, uint32_t component, const char *prefix,
-          const char *pattern)
-{
-    size_t size = strlen(prefix);
-
-    for (size_t i = 0; i < index->tensor_count; i++) {
-        const dfx_tensor *t = &index->tensors[i];
-
-        if (t->component == component && strncmp(t->name, prefix, size) == 0 &&
-            known_name(pattern, t->name + size))
-            return t;
-    }
-    return NULL;
-}
-
-static bool
-known_fits(const dfx_known *known, const dfx_index *index, uint32_t component,
-           const char *prefix)
-{
-    const dfx_signature *s = &known->signature;
-
-    for (size_t i = 0; s->all[i] != NULL; i++)
-        if (any_named(index, component, prefix, s->all[i]) == NULL)
-            return false;
-    for (size_t i = 0; s->none[i] != NULL; i++)
-        if (any_named(index, component, prefix, s->none[i]) != NULL)
-            return false;
-    for (size_t i = 0; i < 4 && s->ranks[i].name != NULL; i++) {
-        const dfx_tensor *t =
-            any_named(index, component, prefix, s->ranks[i].name);
-
-        if (t == NULL || t->rank != s->ranks[i].rank)
-            return false;
-    }
-    return true;
-}
-
-/* Tries a row behind each prefix that its first name stands behind. */
-static dfx_status
-try_known(dfx_identity *identity, const dfx_known *known, bool *fits,
-          dfx_error *err)
-{
-    const dfx_index *index = identity->index;
-    const char *first = known->signature.all[0];
-    size_t first_size = strlen(first);
-
-    *fits = false;
-    if (first[0] == '*' || first[first_size - 1] == '.') {
-        for (uint32_t c = 0; c < index->component_count && !*fits; c++)
-            *fits = known_fits(known, index, c, "");
-        return DFX_OK;
-    }
-    for (size_t i = 0; i < index->tensor_count && !*fits; i++) {
-        const dfx_tensor *t = &index->tensors[i];
-        size_t size = strlen(t->name);
-        char *prefix;
-
-        if (size < first_size ||
-            strcmp(t->name + size - first_size, first) != 0)
-            continue;
-        if (size > first_size && t->name[size - first_size - 1] != '.')
-            continue;
-        prefix =
-            dfx_arena_strndup(&identity->arena, t->name, size - first_size);
-        if (prefix == NULL)
-            return dfx_fail_nomem(err);
-        *fits = known_fits(known, index, t->component, prefix);
-    }
-    return DFX_OK;
-}
-
-static dfx_status
-name_known(dfx_identity *identity, bool *named, dfx_error *err)
-{
-    const dfx_known *known = dfx_pipelines_table.known;
-
-    *named = false;
-    for (; known != NULL && known->family != NULL; known++) {
-        DFX_TRY(try_known(identity, known, named, err));
-        if (*named) {
-            identity->family = known->family;
-            identity->layout = known->signature.layout;
-            return dfx_identity_warn(
-                identity, err, "%s is recognised, but no table converts it",
-                known->family);
         }
     }
     return DFX_OK;
@@ -731,7 +628,7 @@ name_family(dfx_identity *identity, dfx_error *err)
         identity->variant = set->variant;
         return DFX_OK;
     }
-    DFX_TRY(name_known(identity, &named, err));
+    DFX_TRY(dfx_identity_name(identity, &named, err));
     if (!named && identity->found_count == 1) {
         identity->family = identity->found[0].view.family;
         identity->variant = identity->found[0].view.variant;

@@ -15,8 +15,7 @@
 
 enum { BAND = 32 * 1024 }; /* elements compared at a time: fits the L2 cache */
 
-/* ---- Listing ----------------------------------------------------------------
- */
+/* ---- Listing ------------------------------------------------------------- */
 
 static int
 by_component_and_name(const void *a, const void *b)
@@ -96,8 +95,7 @@ dfx_content_list(dfx_arena *arena, const dfx_identity *identity,
     return DFX_OK;
 }
 
-/* ---- Hash -------------------------------------------------------------------
- */
+/* ---- Hash ---------------------------------------------------------------- */
 
 static dfx_status
 add_line(dfx_sha256 *sha, const dfx_entry *entry, dfx_error *err)
@@ -146,8 +144,7 @@ dfx_hash_content(const dfx_index *index, const dfx_identity *identity,
     return status;
 }
 
-/* ---- Comparing --------------------------------------------------------------
- */
+/* ---- Comparing ----------------------------------------------------------- */
 
 typedef struct bands {
     uint8_t *a, *b;

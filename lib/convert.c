@@ -27,8 +27,7 @@ dfx_convert_options_init(dfx_convert_options *options)
     };
 }
 
-/* ---- The bundle ------------------------------------------------------------
- */
+/* ---- The bundle ---------------------------------------------------------- */
 
 dfx_status
 dfx_conversion_add(dfx_conversion *conversion, uint32_t component,
@@ -292,8 +291,7 @@ dfx_conversion_fini(dfx_conversion *conversion)
     cJSON_Delete(conversion->residue);
 }
 
-/* ---- The container ---------------------------------------------------------
- */
+/* ---- The container ------------------------------------------------------- */
 
 static bool
 ends_in(const char *text, const char *suffix)

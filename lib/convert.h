@@ -78,8 +78,7 @@ DFX_CHECKED dfx_status dfx_conversion_add(dfx_conversion *conversion,
                                           const dfx_expr *expr,
                                           const cJSON *config, dfx_error *err);
 
-/* ---- Leftovers and what comes of them (leftovers.c) -----------------------
- */
+/* ---- Leftovers and what comes of them (leftovers.c) ---------------------- */
 
 /* Counts by kind of leftover, for the notes. */
 typedef struct dfx_tally {
@@ -110,8 +109,7 @@ DFX_CHECKED dfx_status dfx_leftover_keeps(const dfx_conversion *conversion,
                                           const dfx_leftover_found *leftover,
                                           bool *keep, dfx_error *err);
 
-/* ---- The residue (residue.c, residue_file.c) -------------------------------
- */
+/* ---- The residue (residue.c, residue_file.c) ----------------------------- */
 
 #define DFX_RESIDUE_SCHEMA 1
 

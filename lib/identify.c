@@ -66,7 +66,7 @@ dfx_identity_warn(dfx_identity *identity, dfx_error *err, const char *fmt, ...)
     return DFX_OK;
 }
 
-/* ---- Finding components ------------------------------------------------ */
+/* ---- Finding components -------------------------------------------------- */
 
 static int
 by_prefix_size(const void *a, const void *b)
@@ -332,7 +332,7 @@ out:
     return status;
 }
 
-/* ---- Leftovers ---------------------------------------------------------- */
+/* ---- Leftovers ----------------------------------------------------------- */
 
 static const dfx_leftover *
 listed(const dfx_leftover *list, const char *name)

@@ -140,6 +140,11 @@ const char *dfx_found_base_config(const dfx_identity *identity,
    dfx_identify, in choose.c. */
 DFX_CHECKED dfx_status dfx_identity_choose(dfx_identity *identity,
                                            dfx_error *err);
+/* The family of a model that has a name and no table, in models.c. */
+DFX_CHECKED dfx_status dfx_identity_name(dfx_identity *identity, bool *named,
+                                         dfx_error *err);
+/* Does the marker's document have the value that the marker stands for? */
+bool dfx_marker_says(const dfx_marker *marker, const cJSON *doc);
 DFX_CHECKED dfx_status dfx_identity_warn(dfx_identity *identity, dfx_error *err,
                                          const char *fmt, ...) DFX_PRINTF(3, 4);
 

@@ -11,8 +11,7 @@
 #include "convert.h"
 #include "document.h"
 
-/* ---- Expressions of pairs -------------------------------------------------
- */
+/* ---- Expressions of pairs ------------------------------------------------ */
 
 /* Drops trailing ones until the rank is 2: [C,C,1,1] of a convolution, and the
    [C,C,1] that some tools have written. */
@@ -184,8 +183,7 @@ pair_expr(dfx_conversion *conversion, const dfx_outgoing *part,
     return status;
 }
 
-/* ---- Choosing -------------------------------------------------------------
- */
+/* ---- Choosing ------------------------------------------------------------ */
 
 /* Is name in the comma-separated list? NULL lists everything. */
 static bool
@@ -457,8 +455,7 @@ dfx_parts_choose(dfx_conversion *conversion, dfx_error *err)
     return DFX_OK;
 }
 
-/* ---- Adding ---------------------------------------------------------------
- */
+/* ---- Adding -------------------------------------------------------------- */
 
 /* Tensors of a component that no table knows, under their own names. */
 static dfx_status

@@ -21,8 +21,7 @@ enum {
     MAX_NUMBERS = 64          /* a marker holds four */
 };
 
-/* ---- Markers --------------------------------------------------------------
- */
+/* ---- Markers ------------------------------------------------------------- */
 
 /* A number or a list of them as F32 of the marker's shape. */
 static dfx_status
@@ -48,28 +47,6 @@ numbers(dfx_arena *arena, const dfx_marker *marker, const cJSON *field,
     return dfx_expr_reshape(arena, *out, marker->rank, marker->shape, out, err);
 }
 
-static bool
-marker_says(const dfx_marker *marker, const cJSON *doc)
-{
-    const char *class_name = dfx_doc_string(doc, "_class_name");
-    const cJSON *field = dfx_doc_get(doc, marker->field);
-    cJSON *want = NULL;
-    bool says;
-
-    if (field == NULL || cJSON_IsNull(field))
-        return false;
-    if (marker->class_name != NULL &&
-        (class_name == NULL || strcmp(class_name, marker->class_name) != 0))
-        return false;
-    if (marker->value == NULL)
-        return true;
-    says = dfx_doc_parse(marker->value, strlen(marker->value), "", &want,
-                         NULL) == DFX_OK &&
-           dfx_doc_equal(field, want);
-    cJSON_Delete(want);
-    return says;
-}
-
 static dfx_status
 add_marker(dfx_conversion *conversion, const dfx_marker *marker, dfx_error *err)
 {
@@ -83,7 +60,7 @@ add_marker(dfx_conversion *conversion, const dfx_marker *marker, dfx_error *err)
     if (file == NULL)
         return DFX_OK;
     DFX_TRY(dfx_doc_read(&file->data, &doc, err));
-    if (marker_says(marker, doc)) {
+    if (dfx_marker_says(marker, doc)) {
         if (conversion->options->plain)
             status = dfx_plan_note(conversion->plan, err,
                                    "lost: %s of %s has no key in the file that "
@@ -123,8 +100,7 @@ add_markers(dfx_conversion *conversion, dfx_error *err)
     return DFX_OK;
 }
 
-/* ---- The side-car comes back ----------------------------------------------
- */
+/* ---- The side-car comes back --------------------------------------------- */
 
 static bool
 has_item(const dfx_bundle *bundle, const char *name)
@@ -221,8 +197,7 @@ add_leftovers(dfx_conversion *conversion, dfx_error *err)
     return dfx_tallies_note(conversion->plan, &counts, "kept", err);
 }
 
-/* ---- What a later reader would see ----------------------------------------
- */
+/* ---- What a later reader would see --------------------------------------- */
 
 /* The tensors to be written as an index; data only of those that are no part's
    (from first_extra on), which configs may be made from. */
@@ -476,8 +451,7 @@ out:
     return status;
 }
 
-/* ---- The whole --------------------------------------------------------------
- */
+/* ---- The whole ----------------------------------------------------------- */
 
 static dfx_status
 from_file(dfx_conversion *conversion, dfx_error *err)
