@@ -5,6 +5,9 @@ lib_libdfxcore_la_SOURCES += formats/registry.c \
 	formats/folder_weights.c formats/folder_write.c \
 	formats/families/known.c formats/families/known.h \
 	formats/families/pipelines.c \
+	formats/families/clip.h \
+	formats/families/openclip.h \
+	formats/families/controlnet_ldm.h \
 	formats/families/unet_ldm.h
 nodist_lib_libdfxcore_la_SOURCES = formats/registry.inc
 

@@ -28,6 +28,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/json.c lib/json.h \
 	lib/leftovers.c \
 	lib/memory.c lib/memory.h \
+	lib/models.c \
 	lib/open.c \
 	lib/out.c lib/out.h \
 	lib/parts.c \

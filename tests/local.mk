@@ -31,10 +31,14 @@ check_PROGRAMS += tests/synth/mksynth
 check_TESTS = \
 	tests/golden/test_safetensors \
 	tests/unit/test_cast \
+	tests/unit/test_digest \
 	tests/unit/test_document \
 	tests/unit/test_expr \
 	tests/unit/test_io \
 	tests/unit/test_open \
+	tests/unit/test_out \
+	tests/unit/test_plan \
+	tests/unit/test_synth \
 	tests/unit/test_types \
 	tests/unit/test_yaml
 
