@@ -212,8 +212,7 @@ read_integers(header *h, dfx_json *json, const entry *e, const char *field,
                           field, describe(json, event, buf, sizeof buf)));
             DFX_TRY(dfx_json_skip(json, event, err));
         }
-        if (!dfx_grow((void **)&h->dims, &h->dims_capacity, *count,
-                      sizeof *h->dims))
+        if (!dfx_grow(&h->dims, &h->dims_capacity, *count, sizeof *h->dims))
             return dfx_fail_nomem(err);
         h->dims[(*count)++] = value;
     }
@@ -368,8 +367,7 @@ read_entry(header *h, dfx_json *json, dfx_error *err)
     }
     if ((e.has & HAS_OFFSETS) == 0)
         h->gaps = true;
-    if (!dfx_grow((void **)&h->entries, &h->capacity, h->count,
-                  sizeof *h->entries))
+    if (!dfx_grow(&h->entries, &h->capacity, h->count, sizeof *h->entries))
         return dfx_fail_nomem(err);
     h->entries[h->count++] = e;
     return DFX_OK;
@@ -974,6 +972,7 @@ const dfx_format dfx_format_safetensors = {
     .name = "safetensors",
     .summary = "safetensors, one file",
     .suffix = ".safetensors",
+    .layout = DFX_LAYOUT_ORIGINAL,
     .bid = safetensors_bid,
     .read = safetensors_read,
     .validate = safetensors_validate,

@@ -68,7 +68,7 @@ dfx_index_free(dfx_index *index)
 dfx_status
 dfx_index_take_io(dfx_index *index, dfx_io *io, dfx_error *err)
 {
-    if (!dfx_grow((void **)&index->ios, &index->io_capacity, index->io_count,
+    if (!dfx_grow(&index->ios, &index->io_capacity, index->io_count,
                   sizeof *index->ios)) {
         dfx_io_close(io);
         return dfx_fail_nomem(err);
@@ -100,7 +100,7 @@ dfx_index_component(dfx_index *index, const char *name, uint32_t *component,
                             "components", err));
         copy = dfx_arena_strdup(&index->arena, name);
         if (copy == NULL ||
-            !dfx_grow((void **)&index->components, &index->component_capacity,
+            !dfx_grow(&index->components, &index->component_capacity,
                       index->component_count, sizeof *index->components))
             return dfx_fail_nomem(err);
         at = (uint32_t)index->component_count++;
@@ -180,8 +180,8 @@ dfx_index_add(dfx_index *index, const dfx_claim *claim, dfx_error *err)
     name = dfx_arena_strndup(&index->arena, claim->name, claim->name_size);
     shape = dfx_arena_array(&index->arena, claim->rank, sizeof *shape);
     if (name == NULL || shape == NULL ||
-        !dfx_grow((void **)&index->tensors, &index->tensor_capacity,
-                  index->tensor_count, sizeof *index->tensors))
+        !dfx_grow(&index->tensors, &index->tensor_capacity, index->tensor_count,
+                  sizeof *index->tensors))
         return dfx_fail_nomem(err);
     for (uint32_t i = 0; i < claim->rank; i++)
         shape[i] = claim->shape[i];
@@ -204,7 +204,7 @@ dfx_index_add_file(dfx_index *index, const char *path, uint32_t component,
 
     DFX_TRY(check_limit(index->file_count, MAX_FILES, "files", err));
     copy = dfx_arena_strdup(&index->arena, path);
-    if (copy == NULL || !dfx_grow((void **)&index->files, &index->file_capacity,
+    if (copy == NULL || !dfx_grow(&index->files, &index->file_capacity,
                                   index->file_count, sizeof *index->files))
         return dfx_fail_nomem(err);
     index->files[index->file_count++] =
@@ -247,8 +247,8 @@ dfx_index_add_meta(dfx_index *index, uint32_t component, const char *key,
     char *value_copy = dup_meta(&index->arena, value, value_size);
 
     if (key_copy == NULL || value_copy == NULL ||
-        !dfx_grow((void **)&index->metadata, &index->meta_capacity,
-                  index->meta_count, sizeof *index->metadata))
+        !dfx_grow(&index->metadata, &index->meta_capacity, index->meta_count,
+                  sizeof *index->metadata))
         return dfx_fail_nomem(err);
     index->metadata[index->meta_count++] = (dfx_meta){
         .component = component, .key = key_copy, .value = value_copy};
@@ -268,7 +268,7 @@ dfx_index_warn(dfx_index *index, dfx_error *err, const char *fmt, ...)
     va_end(args);
     copy = dfx_arena_strdup(&index->arena, text);
     if (copy == NULL ||
-        !dfx_grow((void **)&index->warnings, &index->warning_capacity,
+        !dfx_grow(&index->warnings, &index->warning_capacity,
                   index->warning_count, sizeof *index->warnings))
         return dfx_fail_nomem(err);
     index->warnings[index->warning_count++] = copy;

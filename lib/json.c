@@ -579,8 +579,8 @@ keys_add(keys *all, const dfx_json *json, dfx_error *err)
 {
     const char *text = dfx_json_keep(json, &all->decoded);
 
-    if (text == NULL || !dfx_grow((void **)&all->items, &all->capacity,
-                                  all->count, sizeof *all->items))
+    if (text == NULL ||
+        !dfx_grow(&all->items, &all->capacity, all->count, sizeof *all->items))
         return dfx_fail_nomem(err);
     all->items[all->count++] =
         (key){.hash = dfx_hash_bytes(text, json->text_size),

@@ -112,11 +112,11 @@ dfx_arena_printf(dfx_arena *arena, const char *fmt, ...)
 }
 
 bool
-dfx_grow(void **items, size_t *capacity, size_t count, size_t item_size)
+dfx_grow(void *items, size_t *capacity, size_t count, size_t item_size)
 {
     size_t wanted = *capacity == 0 ? 16 : *capacity + *capacity / 2;
     size_t size;
-    void *grown;
+    void *old, *grown;
 
     if (count < *capacity)
         return true;
@@ -124,10 +124,12 @@ dfx_grow(void **items, size_t *capacity, size_t count, size_t item_size)
         wanted = count + 1;
     if (__builtin_mul_overflow(wanted, item_size, &size))
         return false;
-    grown = realloc(*items, size);
+    /* Copied as bytes: a T * may not be accessed as a void *. */
+    memcpy(&old, items, sizeof old);
+    grown = realloc(old, size);
     if (grown == NULL)
         return false;
-    *items = grown;
+    memcpy(items, &grown, sizeof grown);
     *capacity = wanted;
     return true;
 }

@@ -26,10 +26,11 @@ char *dfx_arena_printf(dfx_arena *arena, const char *fmt, ...)
     DFX_PRINTF(2, 3);
 
 /*
- * Makes room for one more item in a heap array: grows *items (free it with
- * free()) geometrically. Returns false if memory ran out; *items stays valid.
+ * Makes room for one more item in a heap array. items is the address of the
+ * pointer to it, of whatever type (free() that). Grows geometrically; returns
+ * false if memory ran out, and the array stays as it was.
  */
-bool dfx_grow(void **items, size_t *capacity, size_t count, size_t item_size);
+bool dfx_grow(void *items, size_t *capacity, size_t count, size_t item_size);
 
 /* Text that grows. Zeroed is empty; data is NUL-terminated once written to. */
 typedef struct dfx_text {
