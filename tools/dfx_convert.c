@@ -22,7 +22,7 @@
 
 static const char *const examples[] = {
     "model.safetensors model/",
-    "--dtype=f16 --component=vae=vae.safetensors model/ small.safetensors",
+    "--dtype=f16 --component=vae=vae.safetensors model/ half.safetensors",
     "-n model.safetensors model/",
     NULL,
 };

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "inspect.h"
-#include "table.h"
 
 static const char *const examples[] = {
     "model.safetensors",
@@ -22,8 +21,7 @@ static const dfx_tool tool = {
     .name = "dfx-inspect",
     .usage = "[OPTION]... PATH...",
     .purpose = "Say what model files hold, without loading them.",
-    .exit_status = "0 done, 1 broken, different or failed, 2 wrong use or "
-                   "could not tell.",
+    .exit_status = "0 done, 1 broken or different, 2 wrong use or no verdict.",
     .examples = examples,
 };
 
@@ -249,55 +247,6 @@ inspect_all(const dfx_inspect *asked, const char *const *paths, size_t count)
     return worst;
 }
 
-/* --rules: four columns, as dfx_family_rules has them. */
-static int
-print_rules(const dfx_inspect *asked)
-{
-    static const char *const columns[] = {"diffusers", "original", "where",
-                                          "operation"};
-    char *text = dfx_family_rules(asked->rules);
-    cJSON *array = asked->json ? dfx_json_array() : NULL;
-    dfx_table table;
-    char *line, *rest;
-
-    if (text == NULL) {
-        if (dfx_check_family(&tool, asked->rules))
-            dfx_usage(&tool, "%s has no table of names", asked->rules);
-        cJSON_Delete(array);
-        return DFX_EXIT_USAGE;
-    }
-    dfx_table_init(&table, "llll");
-    dfx_table_cell(&table, "DIFFUSERS NAME");
-    dfx_table_cell(&table, "ORIGINAL NAME");
-    dfx_table_cell(&table, "WHERE");
-    dfx_table_cell(&table, "OPERATION");
-    rest = text;
-    for (line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-        cJSON *row = array != NULL && *line != '\0' ? dfx_json_object() : NULL;
-
-        for (size_t i = 0; *line != '\0' && i < 4; i++) {
-            size_t size = strcspn(line, "\t");
-            char *cell = dfx_need(strndup(line, size));
-
-            dfx_table_cell(&table, cell);
-            if (row != NULL)
-                dfx_json_add(row, columns[i], dfx_json_text(cell));
-            free(cell);
-            line += size;
-            line += *line == '\t' && i < 3;
-        }
-        if (row != NULL)
-            dfx_json_append(array, row);
-    }
-    if (array != NULL)
-        dfx_json_print(array, stdout);
-    else
-        dfx_table_print(&table, stdout, 0, &asked->colours);
-    dfx_table_fini(&table);
-    free(text);
-    return DFX_EXIT_YES;
-}
-
 /* What the line asks for that no path is needed for; false: nothing. */
 static bool
 answer(const dfx_inspect *asked, int *status)
@@ -312,7 +261,7 @@ answer(const dfx_inspect *asked, int *status)
     else if (asked->families)
         dfx_list_families(asked->json, &asked->colours);
     else if (asked->rules != NULL)
-        *status = print_rules(asked);
+        *status = dfx_inspect_rules(asked);
     else
         return false;
     return true;

@@ -88,6 +88,12 @@ DFX_CHECKED dfx_status dfx_json_source(const dfx_inspect *asked,
 /* An index component's part of metadata as an object. */
 cJSON *dfx_json_metadata(const dfx_index *index, uint32_t component);
 
+/* ---- Tables of names -------------------------------------------------------
+ */
+
+/* Prints --rules; returns the exit status. */
+int dfx_inspect_rules(const dfx_inspect *asked);
+
 /* ---- Differences --------------------------------------------------------- */
 
 /* Prints what differs; returns the exit status. */

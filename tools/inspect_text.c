@@ -227,10 +227,9 @@ dfx_print_summary(const dfx_inspect *asked, const dfx_source *source)
         put_line(asked, i == 0 ? "could be" : "", texts[i]);
     candidates = dfx_identity_candidates(identity, &count);
     for (size_t i = 0; i < count; i++) {
-        snprintf(text, sizeof text, "%s%s: %s",
-                 candidates[i].chosen ? "" : "not ", candidates[i].family,
+        snprintf(text, sizeof text, "%s: %s", candidates[i].family,
                  candidates[i].evidence);
-        put_line(asked, i == 0 ? "evidence" : "", text);
+        put_line(asked, candidates[i].chosen ? "evidence" : "not taken", text);
     }
     put_metadata_line(asked, source);
     parts = dfx_identity_parts(identity, &count);

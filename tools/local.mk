@@ -18,6 +18,7 @@ dfx_inspect_SOURCES = \
 	tools/inspect.h \
 	tools/inspect_diff.c \
 	tools/inspect_json.c \
+	tools/inspect_rules.c \
 	tools/inspect_tensors.c \
 	tools/inspect_text.c
 dfx_inspect_LDADD = tools/libtools.la lib/libdfx.la

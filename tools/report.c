@@ -362,8 +362,18 @@ void
 dfx_json_print(cJSON *item, FILE *out)
 {
     char *text = dfx_need(cJSON_Print(item));
+    char last = '\0';
 
-    fprintf(out, "%s\n", text);
+    /* cJSON indents with tabs and puts one after a colon; inside of strings
+       there are none, they are escaped there. */
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '\t')
+            fputs(last == ':' ? " " : "  ", out);
+        else
+            putc(*p, out);
+        last = *p;
+    }
+    putc('\n', out);
     free(text);
     cJSON_Delete(item);
 }

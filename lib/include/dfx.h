@@ -290,8 +290,9 @@ DFX_API const char *dfx_family_at(size_t i, const char **summary);
 
 /*
  * The key table of a family or component kind as text, a row a line:
- * DIFFUSERS-NAME <TAB> ORIGINAL-NAME <TAB> where <TAB> operation. NULL if
- * there is no such family. The caller frees it with free().
+ * DIFFUSERS-NAME <TAB> ORIGINAL-NAME <TAB> where <TAB> operation. Before the
+ * rows of each kind stands "# KIND: what it is". NULL if there is no such
+ * family. The caller frees it with free().
  */
 DFX_API char *dfx_family_rules(const char *family);
 
