@@ -22,8 +22,8 @@
  */
 
 /*
- * A folder has no bytes to check; the names in it count as if they were eight
- * times as many bits as there is reason to trust them.
+ * A folder has no bytes to check, so these are no counts of bits but an order:
+ * how sure each name at the top makes it that the folder is one of these.
  */
 enum {
     BID_PIPELINE = 64,
@@ -66,7 +66,7 @@ bid_by_names(const char *path)
     return bid;
 }
 
-/* The length of the folder's path if path is one of its lists of components. */
+/* path is a folder's list of components; folder_size is what precedes it. */
 static bool
 is_list(const char *path, size_t *folder_size)
 {

@@ -346,6 +346,50 @@ test_choice(void)
     }
 }
 
+/* Whole and in shards at once: what the stem's own library takes. */
+static void
+test_whole_and_shards(void)
+{
+    static const struct {
+        const char *stem, *want, *unread, *what;
+    } rows[] = {
+        {"diffusion_pytorch_model", "shard",
+         "weights that are not read: diffusion_pytorch_model.safetensors",
+         "diffusers takes the shards"},
+        {"model", "whole",
+         "weights that are not read: model-00001-of-00001.safetensors, "
+         "model.safetensors.index.json",
+         "transformers takes the whole"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[200], text[200];
+        dfx_index *index;
+        dfx_error err;
+
+        scratch_clear("both");
+        put("both/config.json", "{}");
+        snprintf(path, sizeof path, "both/%s.safetensors", rows[i].stem);
+        put_tensor(path, "whole");
+        snprintf(path, sizeof path, "both/%s-00001-of-00001.safetensors",
+                 rows[i].stem);
+        put_tensor(path, "shard");
+        snprintf(path, sizeof path, "both/%s.safetensors.index.json",
+                 rows[i].stem);
+        snprintf(text, sizeof text,
+                 "{\"weight_map\":{\"shard\":"
+                 "\"%s-00001-of-00001.safetensors\"}}",
+                 rows[i].stem);
+        put(path, text);
+        index = open_folder("both", NULL, &err);
+        CHECK(index != NULL && has_tensor(index, "", rows[i].want) &&
+                  index->tensor_count == 1,
+              rows[i].what);
+        CHECK(has_warning(index, rows[i].unread), "the rest is named");
+        dfx_index_free(index);
+    }
+}
+
 /* ---- Pipelines --------------------------------------------------------------
  */
 
@@ -434,7 +478,6 @@ check_pipeline(const dfx_index *index)
                              "vae/diffusion_pytorch_model.bin"),
           "weights of no component are named");
     CHECK_U64(index->warning_count, 1, "and nothing else is strange");
-    CHECK(index->header.io == NULL, "no file's header describes a folder");
 }
 
 static void
@@ -538,6 +581,7 @@ test_lone(void)
     CHECK_TEXT(index->components[0].class_name, "AutoencoderKL", "its class");
     CHECK_TEXT(index->components[0].library, "diffusers", "its library");
     CHECK_TEXT(list_files(index), "config.json", "its config");
+    CHECK(index->header.io == NULL, "no file's header describes a folder");
     dfx_index_free(index);
     put("lone/config.json", "{\"architectures\": [\"CLIPTextModel\"]}");
     index = open_folder("lone", NULL, &err);
@@ -732,6 +776,7 @@ note_finding(void *context, const dfx_error *finding)
 static void
 test_validate(void)
 {
+    static const dfx_open_options forced = {.format = "diffusers"};
     findings f = {0};
     dfx_error err;
 
@@ -741,7 +786,7 @@ test_validate(void)
     put("val/a/model.safetensors", "abc");
     put("val/b/model.bin", "x");
     put_tensor("val/d/model.safetensors", "fine");
-    CHECK_U64(dfx_validate("val", NULL, note_finding, &f, &err), DFX_OK,
+    CHECK_U64(dfx_validate("val", &forced, note_finding, &f, &err), DFX_OK,
               "a broken folder can be judged");
     CHECK_U64(f.count, 3, "all of it, fault by fault");
     CHECK_TEXT(f.all[0].rule, "st.header.short", "a broken file");
@@ -925,6 +970,7 @@ main(void)
     free(whole);
     test_fallbacks();
     test_choice();
+    test_whole_and_shards();
     test_pipeline();
     test_bad_index();
     test_weightless();
