@@ -307,7 +307,7 @@ write_chunk(worker *w, const chunk *c, uint64_t *size)
     if (fd >= 0)
         return status;
     if (status == DFX_OK)
-        return dfx_out_close(w->fd, w->err);
+        return dfx_out_close(w->job->out, w->fd, w->err);
     close(w->fd);
     return status;
 }
@@ -416,7 +416,7 @@ close_outputs(job *j, dfx_status status, dfx_error *err)
             close(j->fds[i]);
             continue;
         }
-        status = dfx_out_close(j->fds[i], err);
+        status = dfx_out_close(j->out, j->fds[i], err);
         if (status != DFX_OK)
             dfx_error_in_file(err, name_of(j->plan, i));
     }

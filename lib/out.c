@@ -22,6 +22,9 @@
 
 enum { MAX_DEPTH = 64 }; /* of a folder that is removed */
 
+/* How folders are opened. */
+enum { FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+
 #define TEMP_CHARS sizeof ".dfx-XXXXXX.tmp"
 
 struct dfx_out {
@@ -57,7 +60,8 @@ fail_exists(dfx_error *err, const char *path, const char *why)
 
 /* ---- Removing --------------------------------------------------------- */
 
-/* Removes a file, a link, or a folder with all in it. Follows no link. */
+/* Removes a file, a link, or a folder with all in it. Follows no link. On
+   false errno has a reason. */
 static bool
 remove_tree(int parent, const char *name, unsigned depth)
 {
@@ -70,7 +74,7 @@ remove_tree(int parent, const char *name, unsigned depth)
         return true;
     if ((errno != EISDIR && errno != EPERM) || depth == 0)
         return false;
-    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fd = openat(parent, name, FOLDER);
     dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
         if (fd >= 0)
@@ -156,8 +160,7 @@ static bool
 is_replaceable(int parent, const char *name)
 {
     static const char weights[] = "diffusion_pytorch_model";
-    int fd =
-        openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(parent, name, FOLDER);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     bool is_empty = true, is_model = false;
 
@@ -230,15 +233,14 @@ name_temp(char temp[TEMP_CHARS])
 static int
 make_temp(const dfx_out *out)
 {
-    const int flags = O_CLOEXEC | O_NOFOLLOW;
     int made, reason;
 
     if (!out->options.is_folder)
-        return openat(out->parent, out->temp, flags | O_RDWR | O_CREAT | O_EXCL,
-                      0666);
+        return openat(out->parent, out->temp,
+                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (mkdirat(out->parent, out->temp, 0777) != 0)
         return -1;
-    made = openat(out->parent, out->temp, flags | O_RDONLY | O_DIRECTORY);
+    made = openat(out->parent, out->temp, FOLDER);
     if (made < 0) {
         reason = errno;
         unlinkat(out->parent, out->temp, AT_REMOVEDIR);
@@ -332,13 +334,14 @@ dfx_out_file(dfx_out *out, const char *path, uint64_t size, int *fd,
 }
 
 dfx_status
-dfx_out_close(int fd, dfx_error *err)
+dfx_out_close(const dfx_out *out, int fd, dfx_error *err)
 {
     char reason[128];
+    bool synced = !out->options.sync || fsync(fd) == 0;
 
     /* Where a file system has promised space that it has not got (NFS, quotas)
        this is the last moment that it can say so. */
-    if (close(fd) == 0)
+    if (close(fd) == 0 && synced)
         return DFX_OK;
     return dfx_fail(err, DFX_RULE_OUT_WRITE, DFX_NO_OFFSET,
                     "cannot be written: %s",
@@ -346,6 +349,45 @@ dfx_out_close(int fd, dfx_error *err)
 }
 
 /* ---- Committing ------------------------------------------------------- */
+
+/* Brings the names in a folder and below to the disk; takes fd. */
+static bool
+sync_folders(int fd)
+{
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    bool good = true;
+
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    for (;;) {
+        struct stat st;
+
+        entry = readdir(dir);
+        if (entry == NULL)
+            break;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        /* As deep as a path of the plan, which made them. */
+        if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            (S_ISDIR(st.st_mode) &&
+             !sync_folders(openat(fd, entry->d_name, FOLDER))))
+            good = false;
+    }
+    good = fsync(fd) == 0 && good;
+    closedir(dir);
+    return good;
+}
+
+static bool
+sync_names(const dfx_out *out)
+{
+    return !out->options.sync || !out->options.is_folder ||
+           sync_folders(openat(out->made, ".", FOLDER));
+}
 
 /* renameat2, or -1 and ENOSYS where the file system or the kernel lacks it. */
 static int
@@ -374,8 +416,11 @@ rename_new(const dfx_out *out)
     return result != 0 && errno == ENOSYS ? rename_plainly(out) : result;
 }
 
-/* Exchanges the folders, or moves the old one away first. *old is the name that
-   it has then. */
+/*
+ * Exchanges the folders; old is the name that the old one has then. Where the
+ * file system cannot, the old one is moved away first: only there can a crash
+ * between the two find no target (but both folders, under temporary names).
+ */
 static int
 replace_folder(const dfx_out *out, char old[TEMP_CHARS])
 {
@@ -406,7 +451,7 @@ put_in_place(const dfx_out *out, dfx_error *err)
     DFX_TRY(check_target(out, &exists, err));
     if (!is_ours(out))
         return fail_write(err, out->dst, ESTALE);
-    if (out->options.sync && syncfs(out->parent) != 0)
+    if (!sync_names(out))
         return fail_write(err, out->dst, errno);
     if (!exists)
         result = rename_new(out);

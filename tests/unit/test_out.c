@@ -46,7 +46,7 @@ put(dfx_out *out, const char *path, const char *text, dfx_error *err)
         return status;
     if (pwrite(fd, text, size, 0) != (ssize_t)size)
         return DFX_ERR_IO;
-    return dfx_out_close(fd, err);
+    return dfx_out_close(out, fd, err);
 }
 
 /* The whole way for a file, or a folder of the files "a" and "b/c/d". */
@@ -83,7 +83,7 @@ test_file(void)
     CHECK_U64(temporaries(), 1, "has a temporary");
     CHECK_U64(dfx_out_file(out, "", 5, &fd, &err), DFX_OK, "is opened");
     CHECK(pwrite(fd, "ab", 2, 0) == 2, "and written");
-    CHECK_U64(dfx_out_close(fd, &err), DFX_OK, "and closed");
+    CHECK_U64(dfx_out_close(out, fd, &err), DFX_OK, "and closed");
     CHECK(access("one", F_OK) != 0, "the target is not there yet");
     CHECK_U64(dfx_out_commit(out, &err), DFX_OK, "committed");
     umask(mask);
