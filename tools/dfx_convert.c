@@ -378,8 +378,8 @@ say_identity(const dfx_source *source)
             pipeline != NULL ? pipeline : "");
     candidates = dfx_identity_candidates(identity, &count);
     for (size_t i = 0; i < count; i++)
-        dfx_say(tool.name, "%s: %s %s: %s", source->path,
-                candidates[i].chosen ? "is" : "is not", candidates[i].family,
+        dfx_say(tool.name, "%s: %s%s: %s", source->path,
+                candidates[i].chosen ? "" : "not taken: ", candidates[i].family,
                 candidates[i].evidence);
 }
 

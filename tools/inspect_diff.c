@@ -96,6 +96,18 @@ add_tensor(void *context, const dfx_tensor_diff *diff)
     r->count++;
 }
 
+static void
+value_cell(dfx_table *table, const char *value)
+{
+    size_t size = value != NULL ? dfx_first(value, MAX_SHOWN) : 0;
+
+    if (value == NULL)
+        dfx_table_cell(table, "-");
+    else
+        dfx_table_cellf(table, "%.*s%s", (int)size, value,
+                        value[size] != '\0' ? "..." : "");
+}
+
 /* A row of the table that is no tensor. */
 static void
 add_row(report *r, const char *what, const char *name, const char *a,
@@ -103,8 +115,8 @@ add_row(report *r, const char *what, const char *name, const char *a,
 {
     dfx_table_cell(&r->table, what);
     dfx_table_cell(&r->table, name);
-    dfx_table_cellf(&r->table, "%.*s", MAX_SHOWN, a != NULL ? a : "-");
-    dfx_table_cellf(&r->table, "%.*s", MAX_SHOWN, b != NULL ? b : "-");
+    value_cell(&r->table, a);
+    value_cell(&r->table, b);
     dfx_table_cell(&r->table, "");
     dfx_table_cell(&r->table, "");
     r->count++;

@@ -11,9 +11,9 @@
 #include "table.h"
 
 enum {
-    LABEL = 12,      /* where the values of labelled lines start */
-    MAX_VALUE = 200, /* characters of a metadata value in the summary */
-    MAX_NAMES = 5    /* missing names that the summary lists */
+    LABEL = 12,     /* where the values of labelled lines start */
+    MAX_VALUE = 48, /* characters of a metadata value in the summary */
+    MAX_NAMES = 5   /* missing names that the summary lists */
 };
 
 static void
@@ -195,13 +195,18 @@ put_metadata_line(const dfx_inspect *asked, const dfx_source *source)
 
     for (size_t i = 0; i < count; i++) {
         const char *component = components[metadata[i].component].name;
-        char text[MAX_VALUE + 256];
+        const char *value = metadata[i].value;
+        size_t size = dfx_first(value, MAX_VALUE);
+        char *line = dfx_need(
+            malloc(strlen(component) + strlen(metadata[i].key) + size + 16));
 
-        snprintf(text, sizeof text, "%s%s%.100s = %.*s%s", component,
-                 component[0] != '\0' ? "/" : "", metadata[i].key, MAX_VALUE,
-                 metadata[i].value,
-                 strlen(metadata[i].value) > MAX_VALUE ? "..." : "");
-        put_line(asked, i == 0 ? "metadata" : "", text);
+        sprintf(line, "%s%s%s = %.*s%s", component,
+                component[0] != '\0' ? "/" : "", metadata[i].key, (int)size,
+                value, value[size] != '\0' ? "..." : "");
+        put_label(asked, i == 0 ? "metadata" : "", asked->colours.heading);
+        dfx_put(stdout, line);
+        putchar('\n');
+        free(line);
     }
 }
 
@@ -293,7 +298,7 @@ dfx_print_metadata(const dfx_inspect *asked, const dfx_source *source)
             continue;
         }
         printf(":\n");
-        pretty = json != NULL ? dfx_need(cJSON_Print(json)) : NULL;
+        pretty = json != NULL ? dfx_json_format(json) : NULL;
         put_indented(pretty != NULL ? pretty : value);
         free(pretty);
         cJSON_Delete(json);

@@ -62,6 +62,17 @@ dfx_put(FILE *out, const char *text)
     }
 }
 
+size_t
+dfx_first(const char *text, size_t count)
+{
+    size_t size = 0;
+
+    for (; text[size] != '\0'; size++)
+        if (starts_character(text[size]) && count-- == 0)
+            break;
+    return size;
+}
+
 void
 dfx_put_wrapped(FILE *out, const char *text, size_t column, size_t indent)
 {
@@ -358,22 +369,35 @@ dfx_json_error(const dfx_error *err)
     return object;
 }
 
-void
-dfx_json_print(cJSON *item, FILE *out)
+char *
+dfx_json_format(const cJSON *item)
 {
     char *text = dfx_need(cJSON_Print(item));
-    char last = '\0';
+    char *formatted = dfx_need(malloc(2 * strlen(text) + 1));
+    char *end = formatted;
 
     /* cJSON indents with tabs and puts one after a colon; inside of strings
        there are none, they are escaped there. */
     for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '\t')
-            fputs(last == ':' ? " " : "  ", out);
-        else
-            putc(*p, out);
-        last = *p;
+        if (*p != '\t') {
+            *end++ = *p;
+            continue;
+        }
+        *end++ = ' ';
+        if (p > text && p[-1] != ':')
+            *end++ = ' ';
     }
-    putc('\n', out);
+    *end = '\0';
+    free(text);
+    return formatted;
+}
+
+void
+dfx_json_print(cJSON *item, FILE *out)
+{
+    char *text = dfx_json_format(item);
+
+    fprintf(out, "%s\n", text);
     free(text);
     cJSON_Delete(item);
 }

@@ -38,6 +38,8 @@ void *dfx_need(void *memory);
 
 /* Masked. Columns are counted in characters. */
 void dfx_put(FILE *out, const char *text);
+/* How many bytes the first characters of text have, at most count of them. */
+size_t dfx_first(const char *text, size_t count);
 /* Wrapped before column 79, with lines after the first indented. column is
    where the text starts. */
 void dfx_put_wrapped(FILE *out, const char *text, size_t column, size_t indent);
@@ -84,6 +86,8 @@ cJSON *dfx_json_shape(const uint64_t *shape, uint32_t rank);
 cJSON *dfx_json_texts(const char *const *texts, size_t count);
 /* {rule, file, tensor, offset, text} */
 cJSON *dfx_json_error(const dfx_error *err);
+/* Indented text; owned by the caller: free(). */
+char *dfx_json_format(const cJSON *item);
 /* Prints and frees it. */
 void dfx_json_print(cJSON *item, FILE *out);
 
