@@ -110,6 +110,9 @@ const dfx_known dfx_known_table[] = {
     KNOWN("kandinsky3", "unet", DIFFUSERS, .all = {"add_time_condition.attention.to_k.weight", "down_blocks.0.resnets_in.0.resnet_blocks.0.group_norm.context_mlp.1.weight", "encoder_hid_proj.projection_norm.weight"}),
     KNOWN("cogview4", "transformer", DIFFUSERS, .all = {"time_condition_embed.timestep_embedder.linear_1.weight", "transformer_blocks.0.attn1.to_q.weight", "patch_embed.text_proj.weight"}),
 
+    /* What vae_kl.c does not take: the VAE of FLUX.2. */
+    KNOWN("vae_kl", "vae", ORIGINAL, .all = {"decoder.conv_in.weight", "encoder.conv_out.weight", "encoder.down.0.block.0.conv1.weight", "decoder.up.0.block.0.conv1.weight", "decoder.mid.attn_1.q.weight"}, .ranks = {{"decoder.conv_in.weight", 4}}),
+    KNOWN("vae_kl", "vae", DIFFUSERS, .all = {"decoder.conv_in.weight", "encoder.conv_out.weight", "encoder.down_blocks.0.resnets.0.conv1.weight", "decoder.up_blocks.0.resnets.0.conv1.weight", "decoder.mid_block.attentions.0.to_q.weight", "encoder.conv_norm_out.weight"}, .ranks = {{"decoder.conv_in.weight", 4}}),
     KNOWN("svd", "unet", ORIGINAL, .all = {"input_blocks.0.0.weight", "time_embed.0.weight", "*.time_stack."}),
     KNOWN("upscaler", NULL, ORIGINAL, .all = {"conv_first.weight", "body.0.rdb1.conv1.weight"}),
     KNOWN("upscaler", NULL, ORIGINAL, .all = {"model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight"}),
