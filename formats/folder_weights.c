@@ -7,6 +7,7 @@
  *   STEM.safetensors                       STEM.V.safetensors
  *   STEM.safetensors.index.json            STEM.safetensors.index.V.json
  *                                          STEM.safetensors.V.index.json (old)
+ *                                          STEM.V.safetensors.index.json (hub)
  *   STEM-00001-of-00002.safetensors        STEM.V-00001-of-00002.safetensors
  *                                          STEM-00001-of-00002.V.safetensors
  *
@@ -145,7 +146,8 @@ parse_name(const char *name, candidate *out)
             continue;
         if (size == stem) {
             out->stem = i;
-        } else if (name[stem] == '.' && size > stem + 1 && !out->is_index) {
+        } else if (name[stem] == '.' && size > stem + 1 &&
+                   out->variant == NULL) {
             out->stem = i;
             out->variant = name + stem + 1;
             out->variant_size = size - stem - 1;

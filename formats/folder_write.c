@@ -41,14 +41,13 @@ lay_out_component(const dfx_bundle *all, uint32_t component, dfx_plan *plan,
                   dfx_error *err)
 {
     const dfx_bundle_component *about = &all->components[component];
-    /* The side-car is found by its name alone: one file, no variant. */
-    bool is_residue = strcmp(about->weights, DFX_RESIDUE) == 0;
     dfx_bundle one = {
         .components = about,
         .component_count = 1,
-        .weights_format = all->weights_format,
-        .variant = is_residue ? NULL : all->variant,
-        .max_shard_size = is_residue ? 0 : all->max_shard_size,
+        .weights_format =
+            all->weights_format != NULL ? all->weights_format : "safetensors",
+        .variant = about->is_side_car ? NULL : all->variant,
+        .max_shard_size = about->is_side_car ? 0 : all->max_shard_size,
         .header = all->component_count == 1 ? all->header : NULL,
         .header_size = all->component_count == 1 ? all->header_size : 0,
     };
@@ -60,8 +59,8 @@ lay_out_component(const dfx_bundle *all, uint32_t component, dfx_plan *plan,
     if (format == NULL || format->lay_out == NULL)
         return dfx_fail_usage(err, "weights cannot be written as %s", name);
     DFX_TRY(pick_component(all, component, &plan->arena, &one, err));
-    if (one.item_count == 0)
-        return DFX_OK;
+    if (one.item_count == 0 && !about->is_side_car)
+        return DFX_OK; /* a side-car may hold metadata alone */
     /* Shards carry the variant before their number: sharded puts it there. */
     base = dfx_arena_printf(&plan->arena, "%s%s%s%s%s", about->name,
                             about->name[0] != '\0' ? "/" : "", about->weights,

@@ -235,6 +235,34 @@ test_variants(const char *srcdir)
     cJSON_Delete(doc);
 }
 
+/* The index of shards of a variant, by the names of different writers. */
+static void
+test_variant_indexes(void)
+{
+    static const char *const names[] = {
+        "vi/model.safetensors.index.fp16.json", /* diffusers, transformers */
+        "vi/model.safetensors.fp16.index.json", /* diffusers, legacy */
+        "vi/model.fp16.safetensors.index.json", /* huggingface_hub */
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        dfx_index *index;
+        dfx_error err;
+
+        scratch_clear("vi");
+        put("vi/config.json", "{}");
+        put_tensor("vi/model.safetensors", "whole");
+        put_tensor("vi/model.fp16-00001-of-00001.safetensors", "shard");
+        put(names[i], "{\"weight_map\":{\"shard\":"
+                      "\"model.fp16-00001-of-00001.safetensors\"}}");
+        index = open_folder("vi", "fp16", &err);
+        CHECK(index != NULL && has_tensor(index, "", "shard") &&
+                  index->tensor_count == 1,
+              names[i]);
+        dfx_index_free(index);
+    }
+}
+
 /* What diffusers does not say: fallbacks and their warnings. */
 static void
 test_fallbacks(void)
@@ -667,6 +695,17 @@ test_side_car(void)
           "the side-car is a component of its own");
     CHECK_U64(index->warning_count, 0, "and no strange weights");
     dfx_index_free(index);
+    scratch_write("car/dfx_residue.safetensors",
+                  "\x24\0\0\0\0\0\0\0"
+                  "{\"__metadata__\":{\"dfx.residue\":\"7\"}}",
+                  8 + 0x24);
+    index = open_folder("car", NULL, &err);
+    CHECK(index != NULL, "a side-car without tensors");
+    CHECK_TEXT(dfx_index_find_meta(index,
+                                   dfx_index_find_component(index, DFX_RESIDUE),
+                                   DFX_RESIDUE_KEY),
+               "7", "has its metadata");
+    dfx_index_free(index);
 }
 
 /* ---- Links, pipes, limits
@@ -818,7 +857,7 @@ plan_folder(const char *dst, const char *variant, uint64_t max_shard_size)
 {
     static const dfx_bundle_component components[] = {
         {.name = "unet", .weights = "diffusion_pytorch_model"},
-        {.name = "", .weights = DFX_RESIDUE},
+        {.name = "", .weights = DFX_RESIDUE, .is_side_car = true},
         {.name = "vae", .weights = "diffusion_pytorch_model"},
     };
     dfx_bundle bundle = {.components = components,
@@ -968,6 +1007,7 @@ main(void)
     scratch_enter();
     test_variants(whole);
     free(whole);
+    test_variant_indexes();
     test_fallbacks();
     test_choice();
     test_whole_and_shards();
