@@ -26,18 +26,24 @@ tests_synth_libsynth_la_SOURCES = \
 	tests/synth/synth.c tests/synth/synth.h tests/synth/synth_type.h \
 	tests/synth/synth_file.c tests/synth/synth_list.c
 check_PROGRAMS += tests/synth/mksynth
+tests_golden_test_safetensors_LDADD = tests/synth/libsynth.la $(LDADD)
 
 # Each is built from the .c of its name and linked to the whole library.
 check_TESTS = \
+	tests/golden/test_keylists \
 	tests/golden/test_safetensors \
 	tests/unit/test_cast \
 	tests/unit/test_digest \
 	tests/unit/test_document \
+	tests/unit/test_exec \
 	tests/unit/test_expr \
+	tests/unit/test_facts \
+	tests/unit/test_folder \
 	tests/unit/test_io \
 	tests/unit/test_open \
 	tests/unit/test_out \
 	tests/unit/test_plan \
+	tests/unit/test_rules \
 	tests/unit/test_synth \
 	tests/unit/test_types \
 	tests/unit/test_yaml

@@ -1,7 +1,7 @@
 /*
  * look.c - what the library makes of a file: its format, family and names
  *
- * Usage: look FILE
+ * Usage: look SRC [DST]    converts it, too, if there is a DST
  */
 #include <config.h>
 
@@ -27,6 +27,22 @@ print(const dfx_index *index, const dfx_identity *identity)
                part[i].unexpected_count);
 }
 
+static dfx_status
+convert(const dfx_index *index, const dfx_identity *identity, const char *dst,
+        dfx_error *err)
+{
+    dfx_convert_options options;
+    dfx_plan *plan = NULL;
+    dfx_status status;
+
+    dfx_convert_options_init(&options);
+    status = dfx_convert(index, identity, dst, &options, &plan, err);
+    if (status == DFX_OK)
+        status = dfx_plan_run(plan, NULL, err);
+    dfx_plan_free(plan);
+    return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -35,10 +51,12 @@ main(int argc, char **argv)
     dfx_error err = {0};
     dfx_status status = DFX_ERR_USAGE;
 
-    if (argc == 2)
+    if (argc == 2 || argc == 3)
         status = dfx_open(argv[1], NULL, &index, &err);
     if (status == DFX_OK)
         status = dfx_identify(index, NULL, &identity, &err);
+    if (status == DFX_OK && argc == 3)
+        status = convert(index, identity, argv[2], &err);
     if (status == DFX_OK)
         print(index, identity);
     else

@@ -48,5 +48,18 @@ part net madeup_net diffusers 3, missing 0, unexpected 0'
 safetensors "$tmp/hole" m.1.w m.3.w m.i.weight
 check "what is missing and unexpected is counted" "$(summary "$tmp/hole")" \
     'safetensors madeup_net
-part net madeup_net original 3, missing 1, unexpected 1'
+part net madeup_net original 2, missing 1, unexpected 1'
+
+"$tmp/look" "$tmp/original" "$tmp/net" >/dev/null
+"$tmp/look" "$tmp/net" "$tmp/back.safetensors" >/dev/null
+check "its rows lead to the folder's names" \
+    "$("$tmp/look" "$tmp/net" | grep -v dfx.header)" \
+    'diffusers madeup_net
+tensor made_up.inlet.bias U8 1
+tensor made_up.inlet.weight U8 1
+tensor made_up.layers.0.weight U8 1
+tensor made_up.layers.1.weight U8 1
+part net madeup_net diffusers 4, missing 0, unexpected 0'
+check "and back to the same bytes" \
+    "$(cmp "$tmp/original" "$tmp/back.safetensors" 2>&1 && echo same)" same
 echo "1..$n"
