@@ -21,8 +21,8 @@ typedef struct dfx_blob {
 } dfx_blob;
 
 typedef struct dfx_bundle_component {
-    const char *name;    /* sub-folder; "" puts it at the top */
-    const char *weights; /* base name: "diffusion_pytorch_model", "model" */
+    const char *name;     /* sub-folder; "" puts it at the top */
+    const char *weights;  /* base name: "diffusion_pytorch_model", "model" */
     bool is_transformers; /* written by transformers: total_parameters */
     bool is_side_car; /* one file of exactly this name: no variant, no shards */
 } dfx_bundle_component;
@@ -39,7 +39,7 @@ typedef struct dfx_bundle {
     size_t meta_count, meta_capacity;
     bool empty_metadata; /* say so where there is none: "__metadata__":{} */
 
-    const char *weights_format; /* "safetensors": how folders store tensors */
+    const char *weights_format; /* how folders store tensors; NULL: their way */
     const char *variant;        /* NULL: none */
     uint64_t max_shard_size;    /* 0: no limit */
     /*

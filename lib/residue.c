@@ -143,29 +143,70 @@ names_are_usual(const dfx_conversion *conversion)
     return true;
 }
 
+/* Are the bytes of a piece in the source at the same place? */
+static dfx_status
+piece_is_there(const dfx_io *source, const dfx_piece *piece, bool *same,
+               dfx_error *err)
+{
+    size_t size = (size_t)piece->expr->bytes; /* it is in memory */
+    uint8_t *there;
+    dfx_status status;
+
+    *same = false;
+    if (piece->offset > dfx_io_size(source) ||
+        size > dfx_io_size(source) - piece->offset)
+        return DFX_OK;
+    there = malloc(size + 1);
+    if (there == NULL)
+        return dfx_fail_nomem(err);
+    status = dfx_io_read_at(source, piece->offset, there, size, err);
+    *same = status == DFX_OK && memcmp(there, piece->expr->data, size) == 0;
+    free(there);
+    return status;
+}
+
+/* Does a plan begin as the source does, up to the end of the header? */
+static dfx_status
+begins_alike(const dfx_index *index, const dfx_plan *plan, bool *alike,
+             dfx_error *err)
+{
+    const dfx_output *output = &plan->outputs[0];
+    uint64_t end = index->header.offset + index->header.size;
+    bool same = plan->output_count == 1;
+
+    for (size_t i = 0; i < output->piece_count && same; i++) {
+        const dfx_piece *piece = &output->pieces[i];
+
+        if (piece->offset >= end)
+            break;
+        same = piece->expr->node == DFX_NODE_BYTES &&
+               piece->offset + piece->expr->bytes <= end;
+        if (same)
+            DFX_TRY(piece_is_there(index->header.io, piece, &same, err));
+    }
+    *alike = same;
+    return DFX_OK;
+}
+
 /*
  * Would the way back write the same header? Lays the source's tensors out as
- * they are and compares the first piece with what the source has there.
+ * they are and compares what comes before them with what the source has there.
  */
 static dfx_status
 header_is_ours(const dfx_conversion *conversion, bool *ours, dfx_error *err)
 {
     const dfx_index *index = conversion->index;
     const dfx_format *format = dfx_format_named(index->format);
-    dfx_bundle bundle = {.max_shard_size = 0};
     dfx_bundle_component component = {.name = ""};
+    dfx_bundle bundle = {.components = &component, .component_count = 1};
     const char *kept = dfx_index_find_meta(index, 0, DFX_RESIDUE_KEY);
     dfx_plan *plan = NULL;
-    uint8_t *source = NULL;
-    const dfx_expr *head;
     dfx_status status;
 
     *ours = true;
     if (index->header.io == NULL || format == NULL || format->lay_out == NULL)
         return DFX_OK;
     *ours = false;
-    bundle.components = &component;
-    bundle.component_count = 1;
     status = dfx_plan_new("", false, &plan, err);
     for (size_t i = 0; i < index->tensor_count && status == DFX_OK; i++) {
         const dfx_expr *x;
@@ -178,22 +219,8 @@ header_is_ours(const dfx_conversion *conversion, bool *ours, dfx_error *err)
         status = dfx_bundle_add_meta(&bundle, 0, DFX_RESIDUE_KEY, kept, err);
     if (status == DFX_OK)
         status = format->lay_out(&bundle, "", plan, err);
-    if (status != DFX_OK || plan->output_count == 0 ||
-        plan->outputs[0].piece_count == 0)
-        goto out;
-    head = plan->outputs[0].pieces[0].expr;
-    if (head->node != DFX_NODE_BYTES ||
-        head->bytes != index->header.offset + index->header.size)
-        goto out;
-    source = malloc(head->bytes);
-    if (source == NULL) {
-        status = dfx_fail_nomem(err);
-        goto out;
-    }
-    status = dfx_io_read_at(index->header.io, 0, source, head->bytes, err);
-    *ours = status == DFX_OK && memcmp(source, head->data, head->bytes) == 0;
-out:
-    free(source);
+    if (status == DFX_OK)
+        status = begins_alike(index, plan, ours, err);
     dfx_bundle_fini(&bundle);
     dfx_plan_free(plan);
     return status;
@@ -222,7 +249,7 @@ add_side_car_text(dfx_conversion *conversion, uint32_t component,
     dfx_status status;
 
     if (doc == NULL ||
-        cJSON_AddNumberToObject(doc, "schema", DFX_RESIDUE_SCHEMA) == NULL)
+        !dfx_doc_set(doc, "schema", dfx_doc_new_int(DFX_RESIDUE_SCHEMA)))
         status = dfx_fail_nomem(err);
     else
         status = describe_names(conversion, doc, err);

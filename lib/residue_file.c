@@ -206,7 +206,9 @@ fill_preview(const dfx_conversion *conversion, dfx_index *preview,
              size_t first_extra, dfx_error *err)
 {
     const dfx_bundle *bundle = &conversion->bundle;
+    uint32_t component;
 
+    DFX_TRY(dfx_index_component(preview, "", &component, err));
     for (size_t i = 0; i < bundle->item_count; i++) {
         const dfx_item *item = &bundle->items[i];
         dfx_tensor *t;
@@ -217,6 +219,7 @@ fill_preview(const dfx_conversion *conversion, dfx_index *preview,
         t = &preview->tensors[preview->tensor_count++];
         *t = (dfx_tensor){
             .name = item->name,
+            .component = component,
             .type = item->expr->type,
             .rank = item->expr->rank,
             .shape = item->expr->shape,
@@ -420,7 +423,7 @@ describe_folder(dfx_conversion *conversion, size_t first_extra,
 
     *value = NULL;
     if (doc == NULL ||
-        cJSON_AddNumberToObject(doc, "schema", DFX_RESIDUE_SCHEMA) == NULL) {
+        !dfx_doc_set(doc, "schema", dfx_doc_new_int(DFX_RESIDUE_SCHEMA))) {
         cJSON_Delete(doc);
         return dfx_fail_nomem(err);
     }
