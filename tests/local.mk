@@ -26,6 +26,14 @@ tests_synth_libsynth_la_SOURCES = \
 	tests/synth/synth.c tests/synth/synth.h tests/synth/synth_type.h \
 	tests/synth/synth_file.c tests/synth/synth_list.c
 check_PROGRAMS += tests/synth/mksynth
+
+check_PROGRAMS += tests/bench/measure
+tests_bench_measure_LDADD =
+dist_noinst_SCRIPTS = tests/bench/run.sh
+
+bench: all tests/bench/measure$(EXEEXT) tests/synth/mksynth$(EXEEXT)
+	srcdir='$(srcdir)' builddir='$(builddir)' \
+	    $(SHELL) $(srcdir)/tests/bench/run.sh $(BENCH)
 tests_golden_test_safetensors_LDADD = tests/synth/libsynth.la $(LDADD)
 
 # Each is built from the .c of its name and linked to the whole library.
@@ -40,6 +48,7 @@ check_TESTS = \
 	tests/unit/test_facts \
 	tests/unit/test_folder \
 	tests/unit/test_io \
+	tests/unit/test_json \
 	tests/unit/test_open \
 	tests/unit/test_out \
 	tests/unit/test_plan \

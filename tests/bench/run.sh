@@ -42,7 +42,9 @@ done
 
 build=$(cd "${builddir:-.}" && pwd)
 cases=$(cd "${srcdir:-.}" && pwd)/tests/golden/families/keylists/expect-unet.json
-PATH=$build:$build/tests/synth:$build/tests/bench:$PATH
+# The programs themselves: libtool's wrapper scripts take time of their own.
+PATH=$build/.libs:$build:$build/tests/synth:$build/tests/bench:$PATH
+export LD_LIBRARY_PATH="$build/lib/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 dir=$(mktemp -d "$base/dfx-bench.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 130' INT
