@@ -558,9 +558,7 @@ apply_markers(composer *c, dfx_error *err)
     const dfx_marker *marker = dfx_pipelines_table.markers;
 
     for (; marker != NULL && marker->tensor != NULL; marker++)
-        if (marker->family[0] == '\0' ||
-            strcmp(marker->family, c->identity->family) == 0)
-            DFX_TRY(apply_marker(c, marker, err));
+        DFX_TRY(apply_marker(c, marker, err));
     return DFX_OK;
 }
 

@@ -219,6 +219,7 @@ static const dfx_set sets[] = {
     SET("sdxl-refiner", "sdxl_refiner", NULL, "unet_ldm", REFINER, NULL, refiner_slots, "SDXL refiner"),
 
     /* Components alone. f4, and 16 or 32 channels, are no VAE of these. */
+    SET("vae-playground", "vae_kl", "playground-v2.5", "vae_kl", "edm_mean && edm_std", NULL, NULL, "VAE of Playground v2.5", .base = "playground-v2.5"),
     SET("vae-sd1", "vae_kl", NULL, "vae_kl", "latent == 4 && N == 4", "vae-sdxl,vae-sdxl-fp16-fix,sd15,sd21-v,sdxl-base,playground-v2.5", NULL, "VAE of Stable Diffusion 1 and 2"),
     SET("vae-sdxl", "vae_kl", NULL, "vae_kl", "0", NULL, NULL, "VAE of SDXL"),
     SET("vae-sdxl-fp16-fix", "vae_kl", NULL, "vae_kl", "0", NULL, NULL, "VAE of SDXL that works in half precision"),
