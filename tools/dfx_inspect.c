@@ -41,6 +41,7 @@ static const struct {
     MEMBER(RULES,        TEXT, rules),
     MEMBER(FAMILIES,     FLAG, families),
     MEMBER(LIST_FORMATS, FLAG, formats),
+    MEMBER(LIST_RULES,   FLAG, list_rules),
     MEMBER(JSON,         FLAG, json),
     MEMBER(FROM,         TEXT, open.format),
     MEMBER(FAMILY,       TEXT, identify.family),
@@ -258,6 +259,8 @@ answer(const dfx_inspect *asked, int *status)
         printf("%s %s\n", tool.name, dfx_version());
     else if (asked->formats)
         dfx_list_formats(asked->json, &asked->colours);
+    else if (asked->list_rules)
+        dfx_list_rules(asked->json, &asked->colours);
     else if (asked->families)
         dfx_list_families(asked->json, &asked->colours);
     else if (asked->rules != NULL)

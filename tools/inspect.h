@@ -27,7 +27,7 @@ typedef struct dfx_inspect {
     dfx_colour_when when;
     dfx_colours colours;
     bool tensors, metadata, tree, hash, validate, diff;
-    bool families, formats, json, quiet, help, version;
+    bool families, formats, list_rules, json, quiet, help, version;
 } dfx_inspect;
 
 /* ---- Sums --------------------------------------------------------------- */

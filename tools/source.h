@@ -23,8 +23,9 @@ void dfx_source_close(dfx_source *source); /* a zeroed one is fine */
 /* Whether a path leads to a regular file (a folder has no hash of its own). */
 bool dfx_is_file(const char *path);
 
-/* Lists for --list-formats and --families, as text or JSON, on stdout. */
+/* Lists for the options of these names, as text or JSON, on stdout. */
 void dfx_list_formats(bool json, const dfx_colours *colours);
 void dfx_list_families(bool json, const dfx_colours *colours);
+void dfx_list_rules(bool json, const dfx_colours *colours);
 
 #endif
