@@ -34,6 +34,7 @@ dist_noinst_SCRIPTS = tests/bench/run.sh
 bench: all tests/bench/measure$(EXEEXT) tests/synth/mksynth$(EXEEXT)
 	srcdir='$(srcdir)' builddir='$(builddir)' \
 	    $(SHELL) $(srcdir)/tests/bench/run.sh $(BENCH)
+tests_golden_test_keylists_LDADD = tests/synth/libsynth.la $(LDADD)
 tests_golden_test_safetensors_LDADD = tests/synth/libsynth.la $(LDADD)
 
 # Each is built from the .c of its name and linked to the whole library.
