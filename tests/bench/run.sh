@@ -13,7 +13,7 @@
 # source, on a page cache that is warm for both. A line says the shortest and the
 # median time of dfx, the same of the ratios dfx / cp of the pairs, and the
 # largest resident set. Files go to a new folder under FOLDER (default: TMPDIR
-# or /tmp), which needs 22 GB and is removed. builddir and srcdir say where the
+# or /tmp), which needs 16 GB and is removed. builddir and srcdir say where the
 # programs and the lists are (default: the current folder).
 set -eu
 
