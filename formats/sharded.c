@@ -299,6 +299,21 @@ compare_mappings(const void *a, const void *b)
     return compare_texts(x->name, x->name_size, y->name, y->name_size);
 }
 
+/* By file, then name; a duplicate that was told and forgotten is told once. */
+static void
+sort_mappings(shard_map *map)
+{
+    size_t kept = 0;
+
+    if (map->count == 0)
+        return;
+    qsort(map->items, map->count, sizeof *map->items, compare_mappings);
+    for (size_t i = 1; i < map->count; i++)
+        if (compare_mappings(&map->items[kept], &map->items[i]) != 0)
+            map->items[++kept] = map->items[i];
+    map->count = kept + 1;
+}
+
 static dfx_status
 shard_map_read(shard_map *map, const dfx_open_options *options,
                dfx_index *index, uint32_t component, dfx_error *err)
@@ -311,8 +326,8 @@ shard_map_read(shard_map *map, const dfx_open_options *options,
     dfx_json_init(&json, map->text, map->size, 0);
     status = read_members(map, &json, index, component, err);
     dfx_json_fini(&json);
-    if (status == DFX_OK && map->count > 0)
-        qsort(map->items, map->count, sizeof *map->items, compare_mappings);
+    if (status == DFX_OK)
+        sort_mappings(map);
     return status;
 }
 
