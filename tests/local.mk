@@ -34,26 +34,34 @@ dist_noinst_SCRIPTS = tests/bench/run.sh
 bench: all tests/bench/measure$(EXEEXT) tests/synth/mksynth$(EXEEXT)
 	srcdir='$(srcdir)' builddir='$(builddir)' \
 	    $(SHELL) $(srcdir)/tests/bench/run.sh $(BENCH)
+tests_unit_test_configs_LDADD = tests/synth/libsynth.la $(LDADD)
 tests_golden_test_keylists_LDADD = tests/synth/libsynth.la $(LDADD)
 tests_golden_test_safetensors_LDADD = tests/synth/libsynth.la $(LDADD)
 
 # Each is built from the .c of its name and linked to the whole library.
 check_TESTS = \
+	tests/golden/test_families \
 	tests/golden/test_keylists \
+	tests/golden/test_maps \
 	tests/golden/test_safetensors \
 	tests/unit/test_cast \
+	tests/unit/test_configs \
 	tests/unit/test_digest \
 	tests/unit/test_document \
+	tests/unit/test_error \
 	tests/unit/test_exec \
 	tests/unit/test_expr \
 	tests/unit/test_facts \
 	tests/unit/test_folder \
+	tests/unit/test_index \
 	tests/unit/test_io \
 	tests/unit/test_json \
+	tests/unit/test_memory \
 	tests/unit/test_open \
 	tests/unit/test_out \
 	tests/unit/test_plan \
 	tests/unit/test_rules \
+	tests/unit/test_sharded \
 	tests/unit/test_synth \
 	tests/unit/test_types \
 	tests/unit/test_yaml
