@@ -73,6 +73,7 @@ dist_check_SCRIPTS = \
 	tests/tools/headers.sh \
 	tests/tools/layers.sh \
 	tests/tools/lists.sh \
+	tests/tools/man.sh \
 	tests/tools/symbols.sh
 
 check_PROGRAMS += $(check_TESTS)
