@@ -173,7 +173,7 @@ add_file(composer *c, const char *path, const char *embedded, dfx_error *err)
 static bool
 is_written(const dfx_found *found)
 {
-    return found->kind != NULL && (found->kind->rows != NULL ||
+    return found->kind != NULL && (found->pair_count > 0 ||
                                    found->view.layout == DFX_LAYOUT_DIFFUSERS);
 }
 

@@ -11,6 +11,11 @@
 
 #include "rules.h"
 
+/* No tensor of it has a place in a folder: all are kept aside. */
+static const dfx_row rows[] = {
+    {0},
+};
+
 static const dfx_signature signatures[] = {
     {
         .layout = DFX_LAYOUT_ORIGINAL,
@@ -35,5 +40,6 @@ const dfx_kind dfx_kind_depth_midas = {
     .lone_prefix = "depth_model.model.",
     .signatures = signatures,
     .signature_count = sizeof signatures / sizeof *signatures,
+    .rows = rows,
     .variants = variants,
 };
