@@ -193,8 +193,11 @@ test_single_rounding(void)
     }
 }
 
-/* Every code that a type of at most 16 bits has, and for wider ones all signs
-   and exponents with mantissas at the edges of all that is cut off. */
+/*
+ * Every code that a type of at most 16 bits has, those of 8 bits often enough
+ * for a table of them to pay; for wider types all signs and exponents with
+ * mantissas at the edges of all that is cut off.
+ */
 static size_t
 fill_codes(dfx_type type, uint64_t *codes)
 {
@@ -203,8 +206,8 @@ fill_codes(dfx_type type, uint64_t *codes)
     size_t count = 0;
 
     if (bits <= 16) {
-        for (uint64_t code = 0; code < UINT64_C(1) << bits; code++)
-            codes[count++] = code;
+        for (; count < UINT64_C(1) << (bits == 8 ? 12 : 16); count++)
+            codes[count] = count & ((UINT64_C(1) << bits) - 1);
         return count;
     }
     for (uint64_t top = 0; top < UINT64_C(1) << (bits - m); top++) {
