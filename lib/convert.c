@@ -55,6 +55,12 @@ dfx_conversion_add(dfx_conversion *conversion, uint32_t component,
     return dfx_bundle_add(&conversion->bundle, component, name, expr, err);
 }
 
+static bool
+is_folder(const dfx_index *index)
+{
+    return index->file_count > 0;
+}
+
 /* One component of the bundle a part, and room for a side-car. */
 static dfx_status
 name_components(dfx_conversion *conversion, dfx_error *err)
@@ -71,7 +77,11 @@ name_components(dfx_conversion *conversion, dfx_error *err)
     for (size_t i = 0; i < count && folder; i++) {
         const dfx_outgoing *part = &conversion->parts[i];
 
-        conversion->components[i].name = part->name;
+        /* A component's own folder stays one: its files are at the top. */
+        conversion->components[i].name =
+            part->found->component == 0 && is_folder(conversion->index)
+                ? ""
+                : part->name;
         conversion->components[i].weights = "model";
         conversion->components[i].is_transformers = true;
         if (part->kind != NULL) {
@@ -262,7 +272,7 @@ dfx_status
 dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
 {
     bool to_folder = conversion->to == DFX_LAYOUT_DIFFUSERS;
-    bool from_folder = conversion->index->file_count > 0;
+    bool from_folder = is_folder(conversion->index);
 
     DFX_TRY(dfx_retype_new(conversion->options, &conversion->retype, err));
     DFX_TRY(dfx_residue_read(conversion, err));
@@ -364,7 +374,7 @@ choose_layout(const dfx_identity *identity, const dfx_format *format,
               dfx_layout *layout, dfx_error *err)
 {
     *layout = format->layout;
-    if (*layout != DFX_LAYOUT_DIFFUSERS || identity->index->file_count > 0)
+    if (*layout != DFX_LAYOUT_DIFFUSERS || is_folder(identity->index))
         return DFX_OK;
     for (size_t i = 0; i < identity->found_count; i++)
         if (identity->found[i].kind != NULL)

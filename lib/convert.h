@@ -44,7 +44,7 @@ typedef struct dfx_outgoing {
     size_t pair_count;
     const char *prefix; /* in an original file */
     bool bare;          /* there without the implied part of its names */
-    const struct dfx_outgoing *filler; /* has what this one lacks; or NULL */
+    const struct dfx_outgoing *other_half; /* from another file; or NULL */
 } dfx_outgoing;
 
 typedef struct dfx_conversion {

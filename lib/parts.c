@@ -152,32 +152,27 @@ averaged(const dfx_conversion *conversion, const dfx_tensor **tensor,
     return DFX_OK;
 }
 
-/* A pair of an outgoing part in Diffusers form; the filler's if it lacks it. */
+/* A pair of an outgoing part in Diffusers form. */
 static dfx_status
 pair_expr(dfx_conversion *conversion, const dfx_outgoing *part,
           const dfx_pair *pair, const dfx_expr **expr, dfx_error *err)
 {
-    dfx_arena *arena = &conversion->plan->arena;
-    const dfx_outgoing *from = part;
-    const dfx_tensor *tensor = NULL;
+    const dfx_found *found = part->found;
+    const dfx_tensor *tensor = dfx_found_source(part->identity, found, pair);
     dfx_status status;
 
-    for (; from != NULL; from = from->filler) {
-        tensor = dfx_found_source(from->identity, from->found, pair);
-        if (tensor != NULL)
-            break;
-    }
     if (tensor == NULL)
         return dfx_fail(
             err, DFX_RULE_FAMILY_MISSING, DFX_NO_OFFSET,
             "%s: tensor \"%s\" is missing (%zu of %zu are there)", part->name,
-            part->found->view.layout == DFX_LAYOUT_ORIGINAL ? pair->original
-                                                            : pair->folder,
-            part->found->view.tensor_count,
-            part->found->view.tensor_count + part->found->view.missing_count);
-    if (from->identity == conversion->identity)
+            found->view.layout == DFX_LAYOUT_ORIGINAL ? pair->original
+                                                      : pair->folder,
+            found->view.tensor_count,
+            found->view.tensor_count + found->view.missing_count);
+    if (part->identity == conversion->identity)
         DFX_TRY(averaged(conversion, &tensor, err));
-    status = source_expr(arena, from->found, tensor, pair, expr, err);
+    status =
+        source_expr(&conversion->plan->arena, found, tensor, pair, expr, err);
     if (status != DFX_OK)
         dfx_error_in_tensor(err, tensor->name);
     return status;
@@ -379,34 +374,47 @@ add_outgoing(dfx_conversion *conversion, const char *name,
     return DFX_OK;
 }
 
-/* The graft takes the part's place, or fills its gaps if both are halves. */
+/* Two halves of one component: the same kind, and no tensor in both. */
+static bool
+are_halves(const dfx_found *a, const dfx_found *b)
+{
+    if (a == NULL || a->kind != b->kind)
+        return false;
+    for (size_t i = 0; i < a->pair_count; i++)
+        for (size_t j = 0; j < b->pair_count; j++)
+            if (strcmp(a->pairs[i].folder, b->pairs[j].folder) == 0)
+                return false;
+    return true;
+}
+
+/* The graft takes the part's place, or completes it. */
 static dfx_status
 add_graft(dfx_conversion *conversion, const dfx_graft *graft,
           const dfx_found *old, dfx_error *err)
 {
     const dfx_found *found;
-    dfx_outgoing *part, *filler;
+    dfx_outgoing *part, *half;
 
     DFX_TRY(grafted(graft, &found, err));
-    if (old != NULL && old->kind == found->kind &&
-        old->view.missing_count > 0 && found->view.missing_count > 0) {
+    if (are_halves(old, found)) {
         DFX_TRY(add_outgoing(conversion, graft->component, conversion->identity,
                              old, &part, err));
-        filler = dfx_arena_alloc(&conversion->plan->arena, sizeof *filler);
-        if (filler == NULL)
+        half = dfx_arena_alloc(&conversion->plan->arena, sizeof *half);
+        if (half == NULL)
             return dfx_fail_nomem(err);
-        filler->identity = graft->identity;
-        filler->found = found;
-        part->filler = filler;
+        *half = *part;
+        half->identity = graft->identity;
+        half->found = found;
+        half->pairs = found->pairs;
+        half->pair_count = found->pair_count;
+        part->other_half = half;
         return dfx_plan_note(conversion->plan, err, "%s: completed from %s",
                              graft->component, graft->index->path);
     }
     DFX_TRY(add_outgoing(conversion, graft->component, graft->identity, found,
                          &part, err));
-    if (old != NULL && old->kind != NULL)
-        part->prefix = old->view.layout == DFX_LAYOUT_ORIGINAL
-                           ? old->view.prefix
-                           : part->prefix;
+    if (old != NULL && old->view.layout == DFX_LAYOUT_ORIGINAL)
+        part->prefix = old->view.prefix;
     return dfx_plan_note(conversion->plan, err, "%s: taken from %s",
                          graft->component, graft->index->path);
 }
@@ -598,10 +606,11 @@ dfx_parts_add(dfx_conversion *conversion, dfx_error *err)
     for (size_t i = 0; i < conversion->part_count; i++) {
         const dfx_outgoing *part = &conversion->parts[i];
 
-        if (conversion->to == DFX_LAYOUT_DIFFUSERS)
-            DFX_TRY(add_to_folder(conversion, part, (uint32_t)i, err));
-        else
-            DFX_TRY(add_to_file(conversion, part, err));
+        for (; part != NULL; part = part->other_half)
+            if (conversion->to == DFX_LAYOUT_DIFFUSERS)
+                DFX_TRY(add_to_folder(conversion, part, (uint32_t)i, err));
+            else
+                DFX_TRY(add_to_file(conversion, part, err));
     }
     return DFX_OK;
 }
