@@ -351,6 +351,21 @@ own_config(const dfx_identity *identity, const dfx_found *found, cJSON **doc,
     return file != NULL ? dfx_doc_read(&file->data, doc, err) : DFX_OK;
 }
 
+/* What no tensor tells, the folder's own config does. */
+static dfx_status
+keep_untold(const dfx_found *found, const cJSON *own, dfx_error *err)
+{
+    for (size_t i = 0; i < 3 && found->kind->untold[i] != NULL; i++) {
+        const char *key = found->kind->untold[i];
+        const cJSON *said = dfx_doc_get(own, key);
+
+        if (said != NULL && !dfx_doc_set(found->config, key,
+                                         cJSON_Duplicate(said, true)))
+            return dfx_fail_nomem(err);
+    }
+    return DFX_OK;
+}
+
 /* Says where a folder's config.json and its tensors disagree. */
 static dfx_status
 compare_configs(dfx_identity *identity, const dfx_found *found,
@@ -402,6 +417,8 @@ derive_config(dfx_identity *identity, dfx_found *found, dfx_error *err)
         status = dfx_fail_nomem(err);
     if (status == DFX_OK && found->kind->config != NULL)
         status = found->kind->config(&found->facts, true, found->config, err);
+    if (status == DFX_OK && own != NULL)
+        status = keep_untold(found, own, err);
     if (status == DFX_OK && own != NULL)
         status = compare_configs(identity, found, own, err);
     cJSON_Delete(own);

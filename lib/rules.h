@@ -178,6 +178,11 @@ typedef struct dfx_kind {
      */
     dfx_status (*config)(const dfx_facts *facts, bool complete,
                          struct cJSON *config, dfx_error *err);
+    /*
+     * Fields that config writes by custom, since no tensor tells them: what a
+     * folder's own config.json says of them stands. NULL-terminated.
+     */
+    const char *untold[3];
     /* Family, variant and usual names when it stands alone. */
     const struct dfx_variant_row *variants; /* first whose when holds */
 } dfx_kind;

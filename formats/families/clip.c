@@ -168,5 +168,6 @@ const dfx_kind dfx_kind_clip = {
     .leftovers = leftovers,
     .derive = dfx_clip_derive,
     .config = dfx_clip_config,
+    .untold = {"num_attention_heads", "hidden_act"},
     .variants = variants,
 };

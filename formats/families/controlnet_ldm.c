@@ -136,5 +136,6 @@ const dfx_kind dfx_kind_controlnet_ldm = {
     .rows = controlnet_rows,
     .derive = dfx_controlnet_derive,
     .config = controlnet_ldm_config,
+    .untold = {"attention_head_dim"},
     .variants = variants,
 };

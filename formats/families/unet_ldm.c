@@ -657,5 +657,6 @@ const dfx_kind dfx_kind_unet_ldm = {
     .rows = unet_rows,
     .derive = unet_derive,
     .config = unet_config,
+    .untold = {"attention_head_dim"},
     .variants = variants,
 };
