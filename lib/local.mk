@@ -9,7 +9,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/cast_lanes.h \
 	lib/cast_ref.c \
 	lib/choose.c \
-	lib/compose.c \
+	lib/compose.c lib/compose.h \
 	lib/configs.c lib/configs.h \
 	lib/content.c lib/content.h \
 	lib/convert.c lib/convert.h \
@@ -31,6 +31,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/models.c \
 	lib/open.c \
 	lib/out.c lib/out.h \
+	lib/overlay.c \
 	lib/parts.c \
 	lib/plan.c lib/plan.h \
 	lib/registry.h \

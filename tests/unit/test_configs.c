@@ -565,6 +565,41 @@ test_yaml_overrides(void)
     release(&m);
 }
 
+/* What an earlier conversion kept in the metadata: over the derived, under the
+   user's. */
+static void
+test_kept_documents(void)
+{
+    static const char *const set[] = {"scheduler.steps_offset=3"};
+    dfx_identify_options options = {.set = set, .set_count = 1};
+    char path[1024];
+    synth_list list;
+    made m;
+
+    snprintf(path, sizeof path, "%s/expect-unet.json", lists);
+    if (!CHECK(synth_read_case(&list, path, "sd15-fp16-pruned"), "a list"))
+        return;
+    list.metadata = cJSON_CreateObject();
+    cJSON_AddStringToObject(
+        list.metadata, DFX_RESIDUE_KEY,
+        "{\"schema\":1,\"documents\":{\"vae/config.json\":{\"sample_size\":7},"
+        "\"unet/config.json\":{\"sample_size\":8},"
+        "\"scheduler/scheduler_config.json\":{\"steps_offset\":2},"
+        "\"tokenizer/special_tokens_map.json\":null}}");
+    CHECK(synth_write(&list, SYNTH_ZERO, SOURCE), "is written");
+    synth_fini(&list);
+    options.config_dir = "own"; /* has unet/config.json, which wins */
+    m = make_from(SOURCE, &options);
+    check_field(&m, "vae/config.json", "sample_size", "7");
+    check_field(&m, "vae/config.json", "in_channels", "absent");
+    check_field(&m, "unet/config.json", "sample_size", "absent");
+    check_field(&m, "unet/config.json", "norm_num_groups", "16");
+    check_field(&m, "scheduler/scheduler_config.json", "steps_offset", "3");
+    CHECK(file_of(&m, "tokenizer/special_tokens_map.json") == NULL,
+          "a file that was not there does not come");
+    release(&m);
+}
+
 int
 main(void)
 {
@@ -592,5 +627,6 @@ main(void)
     test_wrong_settings();
     test_config_folder();
     test_yaml_overrides();
+    test_kept_documents();
     return tap_end();
 }

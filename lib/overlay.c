@@ -1,0 +1,321 @@
+/*
+ * overlay.c - what is laid over a folder's JSON files
+ *
+ * Marker tensors ("edm_mean") first, then documents that an earlier conversion
+ * kept in the file's metadata, then the user's: the files of --config, the
+ * original YAML, --set.
+ */
+#include <config.h>
+
+#include "compose.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MARKER_MAX = 64 }; /* numbers in a marker tensor */
+
+/* ---- Markers ------------------------------------------------------------- */
+
+/*
+ * The fewest digits that name the float, as a double: 1.886 and not
+ * 1.8860000371932983. Powers of ten up to 1e22 are exact, so that the quotient
+ * is the double closest to those digits.
+ */
+static double
+shortest(float value)
+{
+    int exponent;
+    double v = (double)value;
+
+    if (value == 0.0f || !isfinite(value))
+        return v;
+    exponent = (int)floor(log10(fabs(v)));
+    for (int digits = 1; digits <= FLT_DECIMAL_DIG; digits++) {
+        int places = digits - 1 - exponent;
+        double scale = pow(10, abs(places));
+        double near =
+            places >= 0 ? round(v * scale) / scale : round(v / scale) * scale;
+
+        if ((float)near == value)
+            return near;
+    }
+    return v;
+}
+
+/* A marker's numbers: one, or a list if the tensor has dimensions. */
+static dfx_status
+marker_numbers(const dfx_tensor *t, cJSON **node, dfx_error *err)
+{
+    float values[MARKER_MAX];
+    size_t count = (size_t)(t->data.size / sizeof values[0]);
+
+    DFX_TRY(
+        dfx_extent_read(&t->data, 0, values, count * sizeof values[0], err));
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return DFX_OK; /* no JSON has it: the set's value stays */
+    *node = t->rank == 0 ? dfx_doc_new_number(shortest(values[0]))
+                         : cJSON_CreateArray();
+    for (size_t i = 0; i < count && t->rank > 0 && *node != NULL; i++) {
+        cJSON *number = dfx_doc_new_number(shortest(values[i]));
+
+        if (number == NULL || !cJSON_AddItemToArray(*node, number)) {
+            cJSON_Delete(number);
+            cJSON_Delete(*node);
+            *node = NULL;
+        }
+    }
+    return *node != NULL ? DFX_OK : dfx_fail_nomem(err);
+}
+
+static dfx_status
+apply_marker(dfx_composer *c, const dfx_marker *marker, dfx_error *err)
+{
+    const dfx_tensor *t = dfx_index_find(c->identity->index, 0, marker->tensor);
+    dfx_composed *e = dfx_composer_find(c, marker->document);
+    cJSON *doc = NULL, *node = NULL;
+    dfx_status status;
+
+    if (t == NULL || e == NULL)
+        return DFX_OK;
+    if (marker->value != NULL)
+        DFX_TRY(dfx_doc_parse(marker->value, strlen(marker->value),
+                              marker->document, &node, err));
+    else if (t->type == DFX_TYPE_F32 && t->data.size > 0 &&
+             t->data.size <= MARKER_MAX * sizeof(float))
+        DFX_TRY(marker_numbers(t, &node, err));
+    if (node == NULL)
+        return DFX_OK;
+    status = dfx_composed_open(e, &doc, err);
+    if (status == DFX_OK)
+        return dfx_composed_set(doc, marker->field, node, err);
+    cJSON_Delete(node);
+    return status;
+}
+
+static dfx_status
+apply_markers(dfx_composer *c, dfx_error *err)
+{
+    const dfx_marker *marker = dfx_pipelines_table.markers;
+
+    for (; marker != NULL && marker->tensor != NULL; marker++)
+        DFX_TRY(apply_marker(c, marker, err));
+    return DFX_OK;
+}
+
+/* ---- Documents that the file kept ---------------------------------------- */
+
+/* One kept document: a value, the text itself, or null for "there was none". */
+static dfx_status
+apply_kept_one(dfx_composer *c, const cJSON *kept, dfx_error *err)
+{
+    dfx_composed *e = dfx_composer_find(c, kept->string);
+    char *text;
+
+    if (e != NULL && e->from_user)
+        return DFX_OK;
+    if (cJSON_IsNull(kept)) {
+        if (e != NULL) {
+            cJSON_Delete(e->doc);
+            *e = c->entries[--c->count];
+        }
+        return DFX_OK;
+    }
+    if (e == NULL)
+        DFX_TRY(dfx_composer_add(c, dfx_arena_strdup(c->arena, kept->string),
+                                 &e, err));
+    text = cJSON_IsString(kept) ? strdup(kept->valuestring)
+                                : dfx_doc_print(kept, false);
+    e->data = text != NULL ? dfx_arena_strdup(c->arena, text) : NULL;
+    e->size = text != NULL ? strlen(text) : 0;
+    free(text);
+    cJSON_Delete(e->doc);
+    e->doc = NULL;
+    return e->data != NULL ? DFX_OK : dfx_fail_nomem(err);
+}
+
+/* The documents that residue_file.c put into the file's metadata. */
+static dfx_status
+apply_kept(dfx_composer *c, dfx_error *err)
+{
+    const char *text =
+        dfx_index_find_meta(c->identity->index, 0, DFX_RESIDUE_KEY);
+    const cJSON *kept;
+    cJSON *doc = NULL;
+    dfx_status status = DFX_OK;
+
+    if (text == NULL || dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &doc,
+                                      NULL) != DFX_OK)
+        return DFX_OK; /* not one of ours: dfx_residue_read says so */
+    cJSON_ArrayForEach(kept, dfx_doc_get(doc, "documents"))
+    {
+        if (status == DFX_OK && kept->string != NULL)
+            status = apply_kept_one(c, kept, err);
+    }
+    cJSON_Delete(doc);
+    return status;
+}
+
+/* ---- What the user says -------------------------------------------------- */
+
+/* Every member of from; nulls only where there is something to clear. */
+static dfx_status
+merge(cJSON *doc, const cJSON *from, dfx_error *err)
+{
+    const cJSON *field = cJSON_IsObject(from) ? from->child : NULL;
+
+    for (; field != NULL; field = field->next)
+        if (!cJSON_IsNull(field) || dfx_doc_get(doc, field->string) != NULL)
+            DFX_TRY(dfx_composed_set(doc, field->string,
+                                     cJSON_Duplicate(field, true), err));
+    return DFX_OK;
+}
+
+/* What the user's files say wins over what was derived since. */
+static dfx_status
+apply_users(dfx_composer *c, dfx_error *err)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        dfx_composed *e = &c->entries[i];
+        cJSON *said = NULL;
+        dfx_status status;
+
+        if (!e->from_user || e->doc == NULL ||
+            strcmp(e->path, DFX_MODEL_INDEX) == 0)
+            continue;
+        DFX_TRY(dfx_doc_parse(e->data, e->size, e->path, &said, err));
+        status = merge(e->doc, said, err);
+        cJSON_Delete(said);
+        DFX_TRY(status);
+    }
+    return DFX_OK;
+}
+
+/* The JSON file that is meant by a component's name. */
+static dfx_composed *
+entry_of(dfx_composer *c, const char *component, size_t size)
+{
+    static const char *const names[] = {
+        "config.json",
+        "scheduler_config.json",
+        "preprocessor_config.json",
+        "tokenizer_config.json",
+    };
+
+    if (size == strlen("model_index") &&
+        memcmp(component, "model_index", size) == 0)
+        return dfx_composer_find(c, DFX_MODEL_INDEX);
+    for (size_t i = 0; i < c->count; i++) {
+        const char *path = c->entries[i].path;
+
+        if (strncmp(path, component, size) != 0 || path[size] != '/')
+            continue;
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+            if (strcmp(path + size + 1, names[k]) == 0)
+                return &c->entries[i];
+    }
+    return NULL;
+}
+
+static dfx_status
+merge_sections(dfx_composer *c, const cJSON *doc, dfx_error *err)
+{
+    for (const cJSON *part = doc->child; part != NULL; part = part->next) {
+        dfx_composed *e = entry_of(c, part->string, strlen(part->string));
+        cJSON *mine = NULL;
+
+        if (e == NULL)
+            continue; /* it speaks of a part that is not here */
+        DFX_TRY(dfx_composed_open(e, &mine, err));
+        DFX_TRY(merge(mine, part, err));
+    }
+    return DFX_OK;
+}
+
+static dfx_status
+apply_yaml(dfx_composer *c, dfx_error *err)
+{
+    cJSON *doc = NULL;
+    dfx_status status;
+
+    if (c->identity->options->yaml == NULL)
+        return DFX_OK;
+    DFX_TRY(dfx_yaml_read(c->identity->options->yaml, &doc, err));
+    status = merge_sections(c, doc, err);
+    cJSON_Delete(doc);
+    return status;
+}
+
+/* "unet, vae, scheduler": what --set can speak of. */
+static dfx_status
+fail_component(dfx_composer *c, const char *setting, dfx_error *err)
+{
+    dfx_text known = {0};
+    dfx_status status;
+
+    for (size_t i = 0; i < c->count; i++) {
+        const char *path = c->entries[i].path;
+        size_t size = strcspn(path, "/.");
+
+        if (entry_of(c, path, size) != &c->entries[i])
+            continue;
+        if (known.size > 0)
+            dfx_text_puts(&known, ", ");
+        dfx_text_add(&known, path, size);
+    }
+    status = dfx_fail_usage(
+        err, "\"%s\" sets a field of no component that is here: %s", setting,
+        known.data != NULL ? known.data : "there is none");
+    dfx_text_fini(&known);
+    return status;
+}
+
+/* "unet.upcast_attention=true": the value is JSON, or else a string. */
+static dfx_status
+apply_setting(dfx_composer *c, const char *setting, dfx_error *err)
+{
+    size_t size = strcspn(setting, ".=");
+    const char *field = setting + size + 1, *value, *name;
+    cJSON *doc = NULL, *node = NULL;
+    dfx_composed *e;
+
+    value = setting[size] == '.' ? strchr(field, '=') : NULL;
+    if (size == 0 || value == NULL || value == field)
+        return dfx_fail_usage(err, "\"%s\" is not COMPONENT.FIELD=VALUE",
+                              setting);
+    e = entry_of(c, setting, size);
+    if (e == NULL)
+        return fail_component(c, setting, err);
+    name = dfx_arena_strndup(c->arena, field, (size_t)(value - field));
+    value++;
+    if (name == NULL)
+        return dfx_fail_nomem(err);
+    DFX_TRY(dfx_composed_open(e, &doc, err));
+    if (dfx_doc_parse(value, strlen(value), "", &node, NULL) != DFX_OK)
+        node = cJSON_CreateString(value);
+    return dfx_composed_set(doc, name, node, err);
+}
+
+static dfx_status
+apply_settings(dfx_composer *c, dfx_error *err)
+{
+    const dfx_identify_options *options = c->identity->options;
+
+    for (size_t i = 0; i < options->set_count; i++)
+        DFX_TRY(apply_setting(c, options->set[i], err));
+    return DFX_OK;
+}
+
+/* ---- The whole ----------------------------------------------------------- */
+
+dfx_status
+dfx_composer_overlay(dfx_composer *c, dfx_error *err)
+{
+    DFX_TRY(apply_markers(c, err));
+    DFX_TRY(apply_kept(c, err));
+    DFX_TRY(apply_users(c, err));
+    DFX_TRY(apply_yaml(c, err));
+    return apply_settings(c, err);
+}
