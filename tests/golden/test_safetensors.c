@@ -11,6 +11,7 @@
 #include <cjson/cJSON.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "json.h"
 #include "../synth/synth.h"
@@ -215,6 +216,142 @@ test_cases(void)
     }
     CHECK_U64((uint64_t)count, 129, "25 good files and 104 broken ones");
     cJSON_Delete(doc);
+}
+
+/* ---- Damage ----------------------------------------------------------- */
+
+/* A file in memory: there are many, and truncating one on a disk is slow. */
+static int damaged_fd;
+static char damaged[64];
+
+static void
+write_damaged(const void *data, size_t size)
+{
+    if (damaged_fd == 0)
+        damaged_fd = memfd_create("damaged", MFD_CLOEXEC);
+    snprintf(damaged, sizeof damaged, "/proc/self/fd/%d", damaged_fd);
+    if (damaged_fd < 0 || ftruncate(damaged_fd, (off_t)size) != 0 ||
+        pwrite(damaged_fd, data, size, 0) != (ssize_t)size)
+        abort();
+}
+
+/* The rule by which bytes are refused, "" if they are not. */
+static const char *
+refusal(const void *data, size_t size, dfx_error *err)
+{
+    dfx_index *index;
+
+    write_damaged(data, size);
+    err->rule = "";
+    index = read_file(damaged, &dfx_format_safetensors, err);
+    dfx_index_free(index);
+    return index == NULL ? err->rule : "";
+}
+
+static size_t
+count_accepted_prefixes(const char *data, size_t size)
+{
+    size_t accepted = 0;
+    dfx_error err;
+
+    for (size_t n = 0; n < size; n++)
+        accepted += strncmp(refusal(data, n, &err), "st.", 3) != 0;
+    return accepted;
+}
+
+static size_t
+count_accepted_lengths(char *data, size_t size)
+{
+    uint64_t right = 0, wrong[8];
+    size_t accepted = 0;
+    dfx_error err;
+
+    memcpy(&right, data, sizeof right); /* tests run where the format is at
+                                           home: little-endian */
+    wrong[0] = 0;
+    wrong[1] = 1;
+    wrong[2] = right - 1;
+    wrong[3] = right + 1;
+    wrong[4] = size - 8 + 1;
+    wrong[5] = 100000001;
+    wrong[6] = UINT64_MAX;
+    wrong[7] = UINT64_MAX - 7; /* 8 more is 0 */
+    for (size_t i = 0; i < 8; i++) {
+        memcpy(data, &wrong[i], sizeof wrong[i]);
+        accepted += strncmp(refusal(data, size, &err), "st.", 3) != 0;
+    }
+    memcpy(data, &right, sizeof right);
+    return accepted;
+}
+
+/* Each byte of the file is changed in turn: whatever comes of it, reading and
+   judging agree whether the file is good. */
+static size_t
+count_disagreements(char *data, size_t size)
+{
+    size_t wrong = 0;
+
+    for (size_t i = 0; i < size && i < 300; i++) {
+        static const char others[] = {'\0', '"', '{', '9', '\\', '\xff'};
+        const char was = data[i];
+
+        for (size_t j = 0; j < sizeof others; j++) {
+            findings f = {.row = NULL};
+            dfx_error err;
+            bool good;
+
+            data[i] = others[j];
+            good = refusal(data, size, &err)[0] == '\0';
+            wrong += dfx_format_safetensors.validate(
+                         damaged, NULL, count_finding, &f, NULL) != DFX_OK ||
+                     good != (f.count == 0);
+        }
+        data[i] = was;
+    }
+    return wrong;
+}
+
+static void
+test_damage(void)
+{
+    cJSON *doc = load_json("cases.json");
+    const cJSON *row;
+
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases"))
+    {
+        const char *file = text_of(row, "file");
+        size_t size = 0;
+        char *data = load(file, &size), what[256];
+
+        snprintf(what, sizeof what, "%s: judged as it is read, when damaged",
+                 file);
+        CHECK_U64(count_disagreements(data, size), 0, what);
+        if (strcmp(text_of(row, "verdict"), "ok") == 0) {
+            CHECK_U64(count_accepted_prefixes(data, size), 0,
+                      "  none of its prefixes is accepted");
+            CHECK_U64(count_accepted_lengths(data, size), 0,
+                      "  nor any other header length");
+        }
+        free(data);
+    }
+    cJSON_Delete(doc);
+}
+
+static void
+test_header_limit(void)
+{
+    const dfx_open_options options = {.max_header = 10};
+    dfx_index *index = NULL;
+    dfx_error err = {.rule = ""};
+
+    if (dfx_index_new("", &index, NULL) != DFX_OK)
+        abort();
+    CHECK(dfx_format_safetensors.read(golden_path("good/nan-inf.safetensors"),
+                                      0, &options, index,
+                                      &err) == DFX_ERR_LIMIT,
+          "a header above the caller's limit");
+    CHECK_TEXT(err.rule, "limit.header", "  by rule");
+    dfx_index_free(index);
 }
 
 /* ---- Tensors ---------------------------------------------------------- */
@@ -742,6 +879,8 @@ main(void)
     }
     scratch_enter();
     test_cases();
+    test_damage();
+    test_header_limit();
     test_tensors();
     test_writer();
     test_kept_header();
