@@ -17,7 +17,6 @@
 
 #include "configs.h"
 
-#define VOCAB_PATH "clip-tokenizer/vocab.json"
 #define MERGES_PATH "clip-tokenizer/merges.txt"
 
 enum { BYTES = 256, TOKENS_MAX = 1 << 17 };
@@ -29,7 +28,19 @@ typedef struct token {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *unpacked[DFX_PACKED_FRAMES]; /* by frame */
-static dfx_text vocabulary;
+
+/* The two spellings of the vocabulary that folders have, made when asked for:
+   as transformers saves it, and as the list it was made from is printed. */
+static struct {
+    const char *path;
+    bool compact; /* by id, no white space; else sorted, a line each */
+    dfx_text text;
+} vocabularies[] = {
+    {"clip-tokenizer/vocab.json", false, {NULL, 0, 0, false}},
+    {"clip-tokenizer/vocab.compact.json", true, {NULL, 0, 0, false}},
+};
+
+enum { VOCABULARIES = sizeof vocabularies / sizeof vocabularies[0] };
 
 static int
 compare_path(const void *key, const void *file)
@@ -106,15 +117,18 @@ put_char(char *at, unsigned c)
     return at;
 }
 
+/* The texts of a and b, joined, get the next id. */
 static bool
-add_token(dfx_arena *arena, token *tokens, size_t *count, const char *text,
-          size_t size)
+add_token(dfx_arena *arena, token *tokens, size_t *count, const char *a,
+          size_t a_size, const char *b, size_t b_size)
 {
-    char *copy = dfx_arena_strndup(arena, text, size);
+    char *text = dfx_arena_alloc(arena, a_size + b_size + 1);
 
-    if (copy == NULL)
+    if (text == NULL)
         return false;
-    tokens[*count] = (token){copy, (unsigned)*count};
+    memcpy(text, a, a_size);
+    memcpy(text + a_size, b, b_size);
+    tokens[*count] = (token){text, (unsigned)*count};
     ++*count;
     return true;
 }
@@ -127,15 +141,14 @@ add_alphabet(dfx_arena *arena, token *tokens, size_t *count, const char *tail)
 
     for (unsigned pass = 0; pass < 2; pass++)
         for (unsigned byte = 0; byte < BYTES; byte++) {
-            char text[16];
+            char text[2];
             char *end;
 
             if (is_kept(byte) != (pass == 0))
                 continue;
             end = put_char(text, pass == 0 ? byte : other++);
-            memcpy(end, tail, strlen(tail));
-            end += strlen(tail);
-            if (!add_token(arena, tokens, count, text, (size_t)(end - text)))
+            if (!add_token(arena, tokens, count, text, (size_t)(end - text),
+                           tail, strlen(tail)))
                 return false;
         }
     return true;
@@ -152,7 +165,6 @@ add_merges(dfx_arena *arena, token *tokens, size_t *count, const char *merges,
     while (line != NULL && line + 1 < end && *count < TOKENS_MAX - 2) {
         const char *start = line + 1;
         const char *space;
-        char *joined;
 
         line = memchr(start, '\n', (size_t)(end - start));
         if (line == NULL)
@@ -160,12 +172,9 @@ add_merges(dfx_arena *arena, token *tokens, size_t *count, const char *merges,
         space = memchr(start, ' ', (size_t)(line - start));
         if (space == NULL)
             break;
-        joined = dfx_arena_printf(arena, "%.*s%.*s", (int)(space - start),
-                                  start, (int)(line - space - 1), space + 1);
-        if (joined == NULL)
+        if (!add_token(arena, tokens, count, start, (size_t)(space - start),
+                       space + 1, (size_t)(line - space - 1)))
             return false;
-        tokens[*count] = (token){joined, (unsigned)*count};
-        ++*count;
     }
     return true;
 }
@@ -176,26 +185,32 @@ by_text(const void *a, const void *b)
     return strcmp(((const token *)a)->text, ((const token *)b)->text);
 }
 
-/* As json.dumps(vocab, indent=2, sort_keys=True, ensure_ascii=False). */
+/* As json.dumps(vocab, indent=2, sort_keys=True, ensure_ascii=False) and a
+   final newline; compact: with separators (",", ":") and none. */
 static void
-print_vocabulary(const token *tokens, size_t count, dfx_text *out)
+print_vocabulary(const token *tokens, size_t count, bool compact, dfx_text *out)
 {
-    dfx_text_puts(out, "{\n");
+    dfx_text_puts(out, compact ? "{" : "{\n");
     for (size_t i = 0; i < count; i++) {
-        dfx_text_puts(out, "  \"");
-        for (const char *c = tokens[i].text; *c != '\0'; c++) {
-            if (*c == '"' || *c == '\\')
+        dfx_text_puts(out, compact ? "\"" : "  \"");
+        for (const char *c = tokens[i].text; *c != '\0';) {
+            size_t plain = strcspn(c, "\"\\");
+
+            if (plain == 0) {
                 dfx_text_puts(out, "\\");
-            dfx_text_add(out, c, 1);
+                plain = 1;
+            }
+            dfx_text_add(out, c, plain);
+            c += plain;
         }
-        dfx_text_printf(out, "\": %u%s\n", tokens[i].id,
+        dfx_text_printf(out, compact ? "\":%u%s" : "\": %u%s\n", tokens[i].id,
                         i + 1 < count ? "," : "");
     }
-    dfx_text_puts(out, "}\n");
+    dfx_text_puts(out, compact ? "}" : "}\n");
 }
 
 static dfx_status
-make_vocabulary(dfx_text *out, dfx_error *err)
+make_vocabulary(bool compact, dfx_text *out, dfx_error *err)
 {
     static const char start[] = "<|startoftext|>", end[] = "<|endoftext|>";
     dfx_arena arena = {0};
@@ -210,13 +225,14 @@ make_vocabulary(dfx_text *out, dfx_error *err)
     if (tokens == NULL || !add_alphabet(&arena, tokens, &count, "") ||
         !add_alphabet(&arena, tokens, &count, "</w>") ||
         !add_merges(&arena, tokens, &count, merges, size) ||
-        !add_token(&arena, tokens, &count, start, sizeof start - 1) ||
-        !add_token(&arena, tokens, &count, end, sizeof end - 1)) {
+        !add_token(&arena, tokens, &count, start, sizeof start - 1, "", 0) ||
+        !add_token(&arena, tokens, &count, end, sizeof end - 1, "", 0)) {
         status = dfx_fail_nomem(err);
         goto out;
     }
-    qsort(tokens, count, sizeof *tokens, by_text);
-    print_vocabulary(tokens, count, out);
+    if (!compact) /* they are made in the order of their ids */
+        qsort(tokens, count, sizeof *tokens, by_text);
+    print_vocabulary(tokens, count, compact, out);
     if (out->failed) {
         dfx_text_fini(out);
         status = dfx_fail_nomem(err);
@@ -227,25 +243,58 @@ out:
     return status;
 }
 
+static dfx_status
+get(const char *path, const char **data, size_t *size, dfx_error *err)
+{
+    for (size_t i = 0; i < VOCABULARIES; i++) {
+        dfx_text *text = &vocabularies[i].text;
+
+        if (strcmp(path, vocabularies[i].path) != 0)
+            continue;
+        if (text->data == NULL)
+            DFX_TRY(make_vocabulary(vocabularies[i].compact, text, err));
+        *data = text->data;
+        *size = text->size;
+        return DFX_OK;
+    }
+    return get_packed(path, data, size, err);
+}
+
 dfx_status
 dfx_configs_get(const char *path, const char **data, size_t *size,
                 dfx_error *err)
 {
-    dfx_status status = DFX_OK;
+    dfx_status status;
 
     pthread_mutex_lock(&lock);
-    if (strcmp(path, VOCAB_PATH) != 0) {
-        status = get_packed(path, data, size, err);
-    } else {
-        if (vocabulary.data == NULL)
-            status = make_vocabulary(&vocabulary, err);
-        if (status == DFX_OK) {
-            *data = vocabulary.data;
-            *size = vocabulary.size;
-        }
-    }
+    status = get(path, data, size, err);
     pthread_mutex_unlock(&lock);
     return status;
+}
+
+static bool
+is_same(const char *path, const char *data, size_t size)
+{
+    const char *mine = NULL;
+    size_t mine_size = 0;
+
+    return dfx_configs_get(path, &mine, &mine_size, NULL) == DFX_OK &&
+           mine != NULL && mine_size == size && memcmp(mine, data, size) == 0;
+}
+
+const char *
+dfx_configs_same(const char *data, size_t size)
+{
+    for (size_t i = 0; i < dfx_packed_configs.file_count; i++) {
+        const dfx_packed_file *file = &dfx_packed_configs.files[i];
+
+        if (file->size == size && is_same(file->path, data, size))
+            return file->path;
+    }
+    for (size_t i = 0; i < VOCABULARIES; i++)
+        if (is_same(vocabularies[i].path, data, size))
+            return vocabularies[i].path;
+    return NULL;
 }
 
 const char *
