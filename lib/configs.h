@@ -39,11 +39,15 @@ extern const dfx_packed dfx_packed_configs;
 
 /*
  * The bytes of an embedded file, "sd15/unet/config.json", or
- * "clip-tokenizer/vocab.json", which is made from the merges. NULL in *data if
- * there is none. Borrowed: lives as long as the process. Thread-safe.
+ * "clip-tokenizer/vocab.json", which is made from the merges, as is
+ * "clip-tokenizer/vocab.compact.json", the same in the spelling without white
+ * space. NULL in *data if there is none. Borrowed: lives as long as the process. Thread-safe.
  */
 DFX_CHECKED dfx_status dfx_configs_get(const char *path, const char **data,
                                        size_t *size, dfx_error *err);
+
+/* The path of an embedded file with exactly these bytes, or NULL. Static. */
+const char *dfx_configs_same(const char *data, size_t size);
 
 /* The packed paths in order; NULL past the last. */
 const char *dfx_configs_at(size_t i);

@@ -113,6 +113,7 @@ uint32_t dfx_index_find_component(const dfx_index *index, const char *name);
 /* Names of tensors in a folder's side-car, and its key in metadata. */
 #define DFX_RESIDUE "dfx_residue" /* component; file DFX_RESIDUE.safetensors */
 #define DFX_RESIDUE_KEY "dfx.residue"
+#define DFX_RESIDUE_EMBEDDED "dfx.embedded" /* {this: path of a file of ours} */
 #define DFX_RESIDUE_HEADER "dfx.header" /* U8 tensor: the original header */
 
 #endif

@@ -107,12 +107,33 @@ apply_markers(dfx_composer *c, dfx_error *err)
 
 /* ---- Documents that the file kept ---------------------------------------- */
 
-/* One kept document: a value, the text itself, or null for "there was none". */
+/* The bytes that a kept value stands for. */
+static dfx_status
+kept_bytes(dfx_composer *c, const cJSON *kept, const char **data, size_t *size,
+           dfx_error *err)
+{
+    const char *embedded = dfx_doc_string(kept, DFX_RESIDUE_EMBEDDED);
+    char *text;
+
+    *data = NULL;
+    if (embedded != NULL)
+        DFX_TRY(dfx_configs_get(embedded, data, size, err));
+    if (*data != NULL)
+        return DFX_OK;
+    text = cJSON_IsString(kept) ? strdup(kept->valuestring)
+                                : dfx_doc_print(kept, false);
+    *data = text != NULL ? dfx_arena_strdup(c->arena, text) : NULL;
+    *size = text != NULL ? strlen(text) : 0;
+    free(text);
+    return *data != NULL ? DFX_OK : dfx_fail_nomem(err);
+}
+
+/* One kept document: a value, the text itself, the name of an embedded file, or
+   null for "there was none". */
 static dfx_status
 apply_kept_one(dfx_composer *c, const cJSON *kept, dfx_error *err)
 {
     dfx_composed *e = dfx_composer_find(c, kept->string);
-    char *text;
 
     if (e != NULL && e->from_user)
         return DFX_OK;
@@ -126,14 +147,9 @@ apply_kept_one(dfx_composer *c, const cJSON *kept, dfx_error *err)
     if (e == NULL)
         DFX_TRY(dfx_composer_add(c, dfx_arena_strdup(c->arena, kept->string),
                                  &e, err));
-    text = cJSON_IsString(kept) ? strdup(kept->valuestring)
-                                : dfx_doc_print(kept, false);
-    e->data = text != NULL ? dfx_arena_strdup(c->arena, text) : NULL;
-    e->size = text != NULL ? strlen(text) : 0;
-    free(text);
     cJSON_Delete(e->doc);
     e->doc = NULL;
-    return e->data != NULL ? DFX_OK : dfx_fail_nomem(err);
+    return kept_bytes(c, kept, &e->data, &e->size, err);
 }
 
 /* The documents that residue_file.c put into the file's metadata. */

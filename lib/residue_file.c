@@ -17,8 +17,11 @@
 #include "document.h"
 
 enum {
-    MAX_DOCUMENT = 64 * 1024, /* a config has 2 KiB; a vocabulary 1 MiB */
-    MAX_NUMBERS = 64          /* a marker holds four */
+    MAX_DOCUMENT =
+        64 * 1024, /* what is kept word for word: a config has 2 KiB */
+    MAX_FILE =
+        4 * 1024 * 1024, /* what may be one of ours: the vocabulary, 1 MiB */
+    MAX_NUMBERS = 64     /* a marker holds four */
 };
 
 /* ---- Markers ------------------------------------------------------------- */
@@ -346,36 +349,67 @@ note_lost(dfx_conversion *conversion, const dfx_file *file,
                          made != NULL ? " and is not the usual one" : "");
 }
 
+/* What stands for a file in the residue: the name of an embedded one, its value
+   or its text; NULL if it is too large or no text. */
+static cJSON *
+as_kept(const char *path, const char *text, size_t size)
+{
+    const char *same = dfx_configs_same(text, size);
+    cJSON *node;
+
+    if (same == NULL)
+        return is_json(path) && size <= MAX_DOCUMENT && strlen(text) == size
+                   ? as_document(text, size)
+                   : NULL;
+    node = cJSON_CreateObject();
+    if (node != NULL &&
+        cJSON_AddStringToObject(node, DFX_RESIDUE_EMBEDDED, same) == NULL) {
+        cJSON_Delete(node);
+        node = NULL;
+    }
+    return node;
+}
+
+static dfx_status
+compare_text(dfx_conversion *conversion, const dfx_file *file,
+             const dfx_config_file *made, char **text, cJSON *documents,
+             dfx_error *err)
+{
+    size_t size = (size_t)file->data.size;
+    cJSON *kept;
+
+    DFX_TRY(dfx_extent_read(&file->data, 0, *text, size, err));
+    if (strcmp(file->path, "model_index.json") == 0)
+        DFX_TRY(without_lost_parts(conversion, text, &size, err));
+    if (made != NULL && made->size == size &&
+        memcmp(made->data, *text, size) == 0)
+        return DFX_OK;
+    kept = conversion->options->plain ? NULL : as_kept(file->path, *text, size);
+    if (kept == NULL)
+        return note_lost(conversion, file, made, err);
+    if (!cJSON_AddItemToObject(documents, file->path, kept)) {
+        cJSON_Delete(kept);
+        return dfx_fail_nomem(err);
+    }
+    return DFX_OK;
+}
+
+/* A file of the folder against what a reader of the single file would make. */
 static dfx_status
 compare_file(dfx_conversion *conversion, const dfx_file *file,
              const dfx_config_file *made, cJSON *documents, dfx_error *err)
 {
-    size_t size = (size_t)file->data.size;
     char *text;
     dfx_status status;
 
     if (stays_behind(conversion, file->component))
         return DFX_OK; /* said of the component */
-    if (file->data.size > MAX_DOCUMENT &&
-        (made == NULL || made->size != file->data.size))
+    if (file->data.size > MAX_FILE)
         return note_lost(conversion, file, made, err);
-    text = malloc(size + 1);
+    text = calloc(1, (size_t)file->data.size + 1);
     if (text == NULL)
         return dfx_fail_nomem(err);
-    text[size] = '\0';
-    status = dfx_extent_read(&file->data, 0, text, size, err);
-    if (status == DFX_OK && strcmp(file->path, "model_index.json") == 0)
-        status = without_lost_parts(conversion, &text, &size, err);
-    if (status != DFX_OK || (made != NULL && made->size == size &&
-                             memcmp(made->data, text, size) == 0))
-        goto out;
-    if (!is_json(file->path) || size > MAX_DOCUMENT ||
-        conversion->options->plain || strlen(text) != size)
-        status = note_lost(conversion, file, made, err);
-    else if (!cJSON_AddItemToObject(documents, file->path,
-                                    as_document(text, size)))
-        status = dfx_fail_nomem(err);
-out:
+    status = compare_text(conversion, file, made, &text, documents, err);
     free(text);
     return status;
 }
