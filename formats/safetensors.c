@@ -894,7 +894,7 @@ match_header(const dfx_bundle *bundle, const dfx_item *const *sorted,
     dfx_status status = DFX_OK;
 
     *out = NULL;
-    if (h.size == 0 || h.size > MAX_HEADER)
+    if (h.text == NULL || h.size == 0 || h.size > MAX_HEADER)
         return DFX_OK;
     status = header_read(&h, NULL, 0, err);
     if (status == DFX_OK && h.count == bundle->item_count) {
