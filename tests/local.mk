@@ -66,18 +66,68 @@ check_TESTS = \
 	tests/unit/test_types \
 	tests/unit/test_yaml
 
+# What the tests of the tools share.
+EXTRA_DIST += tests/tools/tap.sh
 dist_check_SCRIPTS = \
 	tests/tools/add_family.sh \
 	tests/tools/add_format.sh \
+	tests/tools/convert_options.sh \
+	tests/tools/convert_plan.sh \
+	tests/tools/convert_target.sh \
 	tests/tools/demo.sh \
 	tests/tools/headers.sh \
+	tests/tools/help.sh \
+	tests/tools/inspect_diff.sh \
+	tests/tools/inspect_hash.sh \
+	tests/tools/inspect_several.sh \
+	tests/tools/inspect_tensors.sh \
+	tests/tools/inspect_validate.sh \
+	tests/tools/json.sh \
 	tests/tools/layers.sh \
 	tests/tools/lists.sh \
 	tests/tools/man.sh \
-	tests/tools/symbols.sh
+	tests/tools/mandoc.sh \
+	tests/tools/options.sh \
+	tests/tools/signals.sh \
+	tests/tools/stdio.sh \
+	tests/tools/symbols.sh \
+	tests/tools/usage.sh
 
 check_PROGRAMS += $(check_TESTS)
 TESTS = $(check_TESTS) $(dist_check_SCRIPTS)
 DIST_FOLDERS += tests/added
 DIST_FOLDERS += $(patsubst $(srcdir)/%/,%, \
 	$(sort $(wildcard $(srcdir)/tests/golden/*/)))
+
+# Fuzz targets: for libFuzzer, or with a driver that makes a test of each.
+FUZZ_TARGETS = \
+	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_safetensors \
+	tests/fuzz/fuzz_sharded
+FUZZ_COMMON = tests/fuzz/fuzz.h
+EXTRA_DIST += \
+	tests/fuzz/fuzz_json.seeds \
+	tests/fuzz/fuzz_safetensors.seeds \
+	tests/fuzz/fuzz_sharded.seeds \
+	tests/fuzz/run.sh
+DIST_FOLDERS += tests/fuzz/shards
+check_PROGRAMS += $(FUZZ_TARGETS)
+if FUZZERS
+FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
+else
+FUZZ_LINK = $(AM_LDFLAGS)
+FUZZ_COMMON += tests/fuzz/driver.c
+TESTS += $(FUZZ_TARGETS)
+endif
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_json_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_safetensors_SOURCES = \
+	tests/fuzz/fuzz_safetensors.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_safetensors_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_sharded_SOURCES = tests/fuzz/fuzz_sharded.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_sharded_LDFLAGS = $(FUZZ_LINK)
+
+.PHONY: fuzz-targets
+fuzz-targets: $(FUZZ_TARGETS)
+fuzz: fuzz-targets
+	srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run.sh $(FUZZ_TARGETS)

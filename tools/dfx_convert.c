@@ -22,7 +22,7 @@
 
 static const char *const examples[] = {
     "model.safetensors model/",
-    "--dtype=f16 --component=vae=vae.safetensors model/ half.safetensors",
+    "--dtype=f16 --component=vae=other/ model.safetensors half/",
     "-n model.safetensors model/",
     NULL,
 };

@@ -88,6 +88,20 @@ sums_row(dfx_table *table, const char *name, const dfx_sums *sums)
     dfx_table_cell(table, "");
 }
 
+/* "sd1 inpaint", but "clip-l", not "clip clip-l". */
+static void
+kind_cell(dfx_table *table, const dfx_part *part)
+{
+    const char *variant = part->variant;
+
+    if (variant == NULL)
+        dfx_table_cell(table, part->family);
+    else if (strncmp(variant, part->family, strlen(part->family)) == 0)
+        dfx_table_cell(table, variant);
+    else
+        dfx_table_cellf(table, "%s %s", part->family, variant);
+}
+
 static const dfx_part *
 part_named(const dfx_source *source, const char *name)
 {
@@ -122,9 +136,7 @@ put_components(const dfx_inspect *asked, const dfx_source *source)
         dfx_sums sums = dfx_sums_of_part(source->index, p);
 
         dfx_table_cell(&table, p->name);
-        dfx_table_cellf(&table, "%s%s%s", p->family,
-                        p->variant != NULL ? " " : "",
-                        p->variant != NULL ? p->variant : "");
+        kind_cell(&table, p);
         dfx_table_cell(&table, p->class_name != NULL ? p->class_name : "");
         sums_cells(&table, &sums);
         dfx_table_cell(&table, p->prefix);

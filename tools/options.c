@@ -59,6 +59,7 @@ dfx_args_init(dfx_args *args, const dfx_tool *tool, int argc, char **argv)
     args->tool = tool;
     args->argc = argc;
     args->argv = argv;
+    args->ended = false;
     /* '-': operands come in order, whatever POSIXLY_CORRECT says. ':' tells a
        missing argument from an unknown option. */
     *s++ = '-';
@@ -242,22 +243,31 @@ choose(dfx_args *args, const char *name, const char *words)
     return false;
 }
 
+/* What is left when getopt_long has seen the end, or "--". */
+static dfx_option
+next_operand(dfx_args *args)
+{
+    args->ended = true; /* it would go back to the first of these */
+    if (optind >= args->argc)
+        return DFX_OPTION_END;
+    args->value = args->argv[optind++];
+    return DFX_OPTION_OPERAND;
+}
+
 dfx_option
 dfx_args_next(dfx_args *args)
 {
     const option_row *row;
-    int c =
-        getopt_long(args->argc, args->argv, args->shorts, args->longs, NULL);
+    int c;
 
+    if (args->ended)
+        return next_operand(args);
+    c = getopt_long(args->argc, args->argv, args->shorts, args->longs, NULL);
     args->value = optarg;
     if (c == 1)
         return DFX_OPTION_OPERAND;
-    if (c == -1) { /* the end, or what follows "--" */
-        if (optind >= args->argc)
-            return DFX_OPTION_END;
-        args->value = args->argv[optind++];
-        return DFX_OPTION_OPERAND;
-    }
+    if (c == -1)
+        return next_operand(args);
     if (c == '?' || c == ':')
         return refuse(args, c);
     row = row_of(args, c);

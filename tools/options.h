@@ -46,6 +46,7 @@ typedef struct dfx_args {
     char **argv;
     struct option longs[DFX_OPTION_ROWS + 1];
     char shorts[2 * DFX_OPTION_ROWS + 3];
+    bool ended;        /* there are only operands now */
     const char *value; /* of the last option; NULL if it had none. Borrowed
                           from argv, or static */
     size_t choice;     /* which word of the row's list value is */
