@@ -19,6 +19,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "out.h"
@@ -33,6 +34,8 @@ enum {
     MEMORY = 24 << 20,
     MAX_THREADS = 64
 };
+
+_Static_assert(MEMORY / MAX_THREADS >= GATHER, "each thread has its buffer");
 
 typedef struct chunk {
     size_t output;
@@ -119,6 +122,35 @@ flush(worker *w)
     return write_all(w, w->buf, size);
 }
 
+static void
+advance(worker *w, uint64_t size)
+{
+    w->at += size;
+    w->run.offset += size;
+    w->run.size -= size;
+}
+
+/* Steps over the hole that the run may start with: outputs are zeros until
+   something is written, and so a sparse file stays sparse. */
+static void
+skip_hole(worker *w)
+{
+    uint64_t base, start, hole = 0;
+    int fd = dfx_io_fd(w->run.io, &base);
+    struct stat st;
+    off_t data;
+
+    start = base + w->run.offset;
+    data = lseek(fd, (off_t)start, SEEK_DATA);
+    if (data >= 0)
+        hole = (uint64_t)data - start;
+    /* No data up to the end of the file; which may have come nearer. */
+    else if (errno == ENXIO && fstat(fd, &st) == 0 &&
+             (uint64_t)st.st_size >= start + w->run.size)
+        hole = w->run.size;
+    advance(w, hole < w->run.size ? hole : w->run.size);
+}
+
 /*
  * Lets the kernel copy from the start of the run: no byte passes through here,
  * and where the file system can share blocks it does. It may refuse for many
@@ -131,7 +163,7 @@ copy_in_kernel(worker *w)
     uint64_t base;
     int fd = dfx_io_fd(w->run.io, &base);
 
-    while (fd >= 0 && !w->no_kernel_copy && w->run.size > 0) {
+    while (!w->no_kernel_copy && w->run.size > 0) {
         off_t from = (off_t)(base + w->run.offset);
         off_t to = (off_t)w->at;
         ssize_t n =
@@ -141,9 +173,7 @@ copy_in_kernel(worker *w)
             w->no_kernel_copy = true;
             break;
         }
-        w->at += (uint64_t)n;
-        w->run.offset += (uint64_t)n;
-        w->run.size -= (uint64_t)n;
+        advance(w, (uint64_t)n);
     }
 }
 
@@ -160,6 +190,7 @@ move_run(worker *w)
         w->run.size = 0;
         return write_all(w, memory + w->run.offset, size);
     }
+    skip_hole(w);
     copy_in_kernel(w);
     while (w->run.size > 0) {
         size_t n = w->run.size < GATHER ? (size_t)w->run.size : GATHER;

@@ -9,7 +9,7 @@
 #include "plan.h"
 
 #include <dirent.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -287,6 +287,36 @@ test_file(void)
     fixture_fini(&f);
 }
 
+/* 1 MiB of data in 64 MiB. */
+static void
+test_sparse(void)
+{
+    enum { HOLE = 32 << 20, DATA = 1 << 20 };
+    dfx_io *io = NULL;
+    struct stat st;
+    fixture f;
+    int fd;
+
+    fixture_init(&f);
+    scratch_write("holes", "", 0);
+    fd = open("holes", O_WRONLY);
+    CHECK(pwrite(fd, f.noise, DATA, HOLE + 1) == DATA &&
+              ftruncate(fd, 2 * (off_t)HOLE) == 0 && close(fd) == 0,
+          "a sparse source");
+    must(dfx_io_open_file("holes", &io, &f.err), "holes");
+    new_plan(&f, "sparse", false);
+    add(&f, add_file(&f, ""), tensor(&f, io, 0, 2 * (HOLE / 1024), 512));
+    must(dfx_plan_seal(f.plan, &f.err), "seal");
+    CHECK_U64(dfx_plan_run(f.plan, NULL, &f.err), DFX_OK, "is copied");
+    CHECK(stat("sparse", &st) == 0 && st.st_size == 2 * (off_t)HOLE,
+          "to its full size");
+    CHECK(st.st_blocks < (16 << 20) / 512, "and stays sparse");
+    CHECK_U64(count_wrong(f.plan), 0, "with the same bytes");
+    remove("sparse");
+    dfx_io_close(io);
+    fixture_fini(&f);
+}
+
 /* More files than a process may have open. */
 static void
 test_many_files(void)
@@ -366,19 +396,23 @@ test_stop(void)
     fixture_fini(&f);
 }
 
+/* Cut within the last chunk, and such that nothing is left of it. */
 static void
 test_short_source(void)
 {
+    static const off_t left[] = {SOURCE - 10, SOURCE - (5 << 20)};
     fixture f;
 
-    fixture_init(&f);
-    plain_plan(&f, "short");
-    CHECK(truncate("source", SOURCE - 10) == 0, "a source that shrinks");
-    CHECK_U64(dfx_plan_run(f.plan, NULL, &f.err), DFX_ERR_IO, "is found");
-    CHECK_TEXT(f.err.rule, "io.short", "by this rule");
-    CHECK_TEXT(f.err.file, "source", "in the source");
-    check_nothing(&f, "there is no target");
-    fixture_fini(&f);
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        fixture_init(&f);
+        plain_plan(&f, "short");
+        CHECK(truncate("source", left[i]) == 0, "a source that shrinks");
+        CHECK_U64(dfx_plan_run(f.plan, NULL, &f.err), DFX_ERR_IO, "is found");
+        CHECK_TEXT(f.err.rule, "io.short", "by this rule");
+        CHECK_TEXT(f.err.file, "source", "in the source");
+        check_nothing(&f, "there is no target");
+        fixture_fini(&f);
+    }
 }
 
 static void
@@ -511,6 +545,7 @@ main(void)
     test_kill();
     test_threads();
     test_file();
+    test_sparse();
     test_many_files();
     test_stop();
     test_short_source();
