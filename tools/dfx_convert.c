@@ -301,7 +301,7 @@ settle_operands(request *r)
         *place = r->operands.items[i];
     }
     if (r->src != NULL && r->dst != NULL)
-        return true;
+        return dfx_check_path(&tool, r->src) && dfx_check_path(&tool, r->dst);
     dfx_usage(&tool, "%s",
               r->src == NULL ? "SRC and DST are missing" : "DST is missing");
     return false;

@@ -271,7 +271,7 @@ answer(const dfx_inspect *asked, int *status)
 }
 
 static bool
-check(const dfx_inspect *asked, size_t count)
+check(const dfx_inspect *asked, const char *const *paths, size_t count)
 {
     const char *from = asked->open.format, *family = asked->identify.family;
 
@@ -279,6 +279,9 @@ check(const dfx_inspect *asked, size_t count)
         return false;
     if (family != NULL && !dfx_check_family(&tool, family))
         return false;
+    for (size_t i = 0; i < count; i++)
+        if (!dfx_check_path(&tool, paths[i]))
+            return false;
     if (asked->diff ? count == 2 : count > 0)
         return true;
     dfx_usage(&tool,
@@ -307,7 +310,7 @@ start(int argc, char **argv, const char **paths)
     asked.colours = dfx_colours_choose(asked.when, stdout);
     if (answer(&asked, &status))
         return status;
-    if (!check(&asked, count))
+    if (!check(&asked, paths, count))
         return DFX_EXIT_USAGE;
     if (asked.diff)
         return dfx_inspect_diff(&asked, paths[0], paths[1]);

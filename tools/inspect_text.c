@@ -11,7 +11,7 @@
 #include "table.h"
 
 enum {
-    LABEL = 12,     /* where the values of labelled lines start */
+    LABEL = 13,     /* where the values of labelled lines start */
     MAX_VALUE = 48, /* characters of a metadata value in the summary */
     MAX_NAMES = 5   /* missing names that the summary lists */
 };
@@ -222,6 +222,24 @@ put_metadata_line(const dfx_inspect *asked, const dfx_source *source)
     }
 }
 
+/* The evidence for what was chosen, or for what was not. */
+static void
+put_candidates(const dfx_inspect *asked, const dfx_candidate *candidates,
+               size_t count, bool chosen)
+{
+    const char *label = chosen ? "evidence" : "not taken";
+    char text[1024];
+
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].chosen != chosen)
+            continue;
+        snprintf(text, sizeof text, "%s: %s", candidates[i].family,
+                 candidates[i].evidence);
+        put_line(asked, label, text);
+        label = "";
+    }
+}
+
 void
 dfx_print_summary(const dfx_inspect *asked, const dfx_source *source)
 {
@@ -243,11 +261,8 @@ dfx_print_summary(const dfx_inspect *asked, const dfx_source *source)
     for (size_t i = 0; count > 1 && i < count; i++)
         put_line(asked, i == 0 ? "could be" : "", texts[i]);
     candidates = dfx_identity_candidates(identity, &count);
-    for (size_t i = 0; i < count; i++) {
-        snprintf(text, sizeof text, "%s: %s", candidates[i].family,
-                 candidates[i].evidence);
-        put_line(asked, candidates[i].chosen ? "evidence" : "not taken", text);
-    }
+    put_candidates(asked, candidates, count, true);
+    put_candidates(asked, candidates, count, false);
     put_metadata_line(asked, source);
     parts = dfx_identity_parts(identity, &count);
     for (size_t i = 0; i < count; i++) {

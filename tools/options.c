@@ -384,3 +384,12 @@ dfx_check_family(const dfx_tool *tool, const char *name)
     return refuse_name(tool, "family", name, dfx_nearest(name, family_at),
                        "families");
 }
+
+bool
+dfx_check_path(const dfx_tool *tool, const char *path)
+{
+    if (strcmp(path, "-") != 0)
+        return true;
+    dfx_usage(tool, "a pipe cannot hold a model; a file of that name is ./-");
+    return false;
+}

@@ -124,7 +124,6 @@ print_row(const dfx_table *table, FILE *out, const dfx_cell *row,
         }
         owed += GAP + (right ? 0 : pad);
     }
-    putc('\n', out);
 }
 
 void
@@ -149,7 +148,6 @@ dfx_table_print(const dfx_table *table, FILE *out, size_t indent,
         if (heading)
             fputs(colours->heading, out);
         print_row(table, out, row, widths);
-        if (heading)
-            fputs(colours->end, out);
+        fprintf(out, "%s\n", heading ? colours->end : "");
     }
 }

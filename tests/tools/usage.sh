@@ -37,6 +37,10 @@ wrong "there is no family 'sdxl-bsae'; did you mean sdxl-base?" \
 wrong "--diff needs two paths" dfx-inspect --diff x
 wrong "there is no family 'sd51'; did you mean sd15?" dfx-inspect --rules=sd51
 
+wrong "a pipe cannot hold a model; a file of that name is ./-" dfx-inspect -
+wrong "a pipe cannot hold a model; a file of that name is ./-" \
+    dfx-convert in.safetensors -
+
 wrong "SRC and DST are missing" dfx-convert
 wrong "DST is missing" dfx-convert in.safetensors
 wrong "there is one SRC and one DST; what is 'c'?" dfx-convert a b c
