@@ -493,19 +493,15 @@ write_depths(dfx_fields *f)
 /*
  * attention_head_dim is in no shape. In models with convolutions around their
  * attentions, and in x4, it holds the number of heads, 8; in the others heads
- * are 64 wide. A list of the wrong length is no word of the document's.
+ * are 64 wide, one at least: a scaled model's channels tell its own number.
  */
 static void
 write_heads(dfx_fields *f)
 {
     static const char key[] = "attention_head_dim";
-    const cJSON *own = dfx_doc_get(f->config, key);
     int64_t levels = fact(f, "N", 0, 0);
     cJSON *list;
 
-    if (own != NULL &&
-        (!cJSON_IsArray(own) || cJSON_GetArraySize(own) == levels))
-        return;
     if (!fact(f, "lin", 0, 0) || fact(f, "classes", 0, 0)) {
         dfx_field_set(f, key, dfx_doc_new_int(8), "8");
         return;
