@@ -396,11 +396,11 @@ test_stop(void)
     fixture_fini(&f);
 }
 
-/* Cut within the last chunk, and such that nothing is left of it. */
+/* Cut within the last chunk, and so that nothing is left of it. */
 static void
 test_short_source(void)
 {
-    static const off_t left[] = {SOURCE - 10, SOURCE - (5 << 20)};
+    static const off_t left[] = {SOURCE - 10, SOURCE - (4 << 20)};
     fixture f;
 
     for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
