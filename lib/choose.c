@@ -335,6 +335,36 @@ dfx_found_base_config(const dfx_identity *identity, const dfx_found *found)
     return NULL;
 }
 
+/* The config of a part that an earlier conversion kept in a file's metadata, or
+   NULL in *doc. What is not ours or broken says nothing. */
+static dfx_status
+kept_config(const dfx_identity *identity, const dfx_found *found, cJSON **doc,
+            dfx_error *err)
+{
+    const char *text = dfx_index_find_meta(identity->index, 0, DFX_RESIDUE_KEY);
+    cJSON *residue = NULL;
+    const cJSON *kept;
+    char path[DFX_ERROR_CHARS];
+    bool failed = false;
+
+    if (text == NULL || dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY,
+                                      &residue, NULL) != DFX_OK)
+        return DFX_OK;
+    snprintf(path, sizeof path, "%s/config.json", found->view.name);
+    kept = dfx_doc_get(dfx_doc_get(residue, "documents"), path);
+    if (cJSON_IsObject(kept)) {
+        *doc = cJSON_Duplicate(kept, true);
+        failed = *doc == NULL;
+    } else if (cJSON_IsString(kept)) {
+        const char *whole = kept->valuestring;
+
+        if (dfx_doc_parse(whole, strlen(whole), path, doc, NULL) != DFX_OK)
+            *doc = NULL;
+    }
+    cJSON_Delete(residue);
+    return failed ? dfx_fail_nomem(err) : DFX_OK;
+}
+
 /* The folder's own config.json of a part, or NULL in *doc. */
 static dfx_status
 own_config(const dfx_identity *identity, const dfx_found *found, cJSON **doc,
@@ -348,7 +378,8 @@ own_config(const dfx_identity *identity, const dfx_found *found, cJSON **doc,
     snprintf(path, sizeof path, "%s%sconfig.json", component,
              component[0] != '\0' ? "/" : "");
     file = dfx_index_find_file(identity->index, path);
-    return file != NULL ? dfx_doc_read(&file->data, doc, err) : DFX_OK;
+    return file != NULL ? dfx_doc_read(&file->data, doc, err)
+                        : kept_config(identity, found, doc, err);
 }
 
 /* What no tensor tells, the folder's own config does. */
@@ -359,8 +390,8 @@ keep_untold(const dfx_found *found, const cJSON *own, dfx_error *err)
         const char *key = found->kind->untold[i];
         const cJSON *said = dfx_doc_get(own, key);
 
-        if (said != NULL && !dfx_doc_set(found->config, key,
-                                         cJSON_Duplicate(said, true)))
+        if (said != NULL &&
+            !dfx_doc_set(found->config, key, cJSON_Duplicate(said, true)))
             return dfx_fail_nomem(err);
     }
     return DFX_OK;
