@@ -336,50 +336,28 @@ diff_files(report *r, const dfx_index *a, const dfx_index *b, dfx_error *err)
     return DFX_OK;
 }
 
-/* The config of a part: its file where there is one, else what was derived. */
-static dfx_status
-part_config(const dfx_source *source, const dfx_part *part, cJSON **config,
-            dfx_error *err)
-{
-    const dfx_file *file;
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/config.json", part->name);
-    file = file_at(source->index, path);
-    if (file == NULL && part->layout == DFX_LAYOUT_DIFFUSERS)
-        file = file_at(source->index, "config.json"); /* a lone component */
-    if (file != NULL)
-        return load_json(file, config, err);
-    *config = part->config != NULL ? cJSON_Parse(part->config) : NULL;
-    return DFX_OK;
-}
-
 /* Configs where one side is no folder and has no files to compare. */
-static dfx_status
-diff_configs(report *r, const dfx_source *a, const dfx_source *b,
-             dfx_error *err)
+static void
+diff_configs(report *r, const dfx_identity *a, const dfx_identity *b)
 {
     size_t count = 0, other_count = 0;
-    const dfx_part *parts = dfx_identity_parts(a->identity, &count);
-    const dfx_part *others = dfx_identity_parts(b->identity, &other_count);
-    dfx_status status = DFX_OK;
+    const dfx_part *parts = dfx_identity_parts(a, &count);
+    const dfx_part *others = dfx_identity_parts(b, &other_count);
 
-    for (size_t i = 0; i < count * other_count && status == DFX_OK; i++) {
+    for (size_t i = 0; i < count * other_count; i++) {
         const dfx_part *part = &parts[i / other_count];
         const dfx_part *other = &others[i % other_count];
-        cJSON *x = NULL, *y = NULL;
+        cJSON *x, *y;
 
-        if (strcmp(part->name, other->name) != 0)
+        if (strcmp(part->name, other->name) != 0 || part->config == NULL ||
+            other->config == NULL)
             continue;
-        status = part_config(a, part, &x, err);
-        if (status == DFX_OK)
-            status = part_config(b, other, &y, err);
-        if (status == DFX_OK)
-            diff_fields(r, part->name, x, y, true);
+        x = cJSON_Parse(part->config);
+        y = cJSON_Parse(other->config);
+        diff_fields(r, part->name, x, y, true);
         cJSON_Delete(x);
         cJSON_Delete(y);
     }
-    return status;
 }
 
 /* Whether a source has sub-folders, each with metadata and files of its own. */
@@ -410,7 +388,8 @@ diff_sources(report *r, const dfx_source *a, const dfx_source *b, size_t *same,
     }
     if (is_folder(a->index) && is_folder(b->index))
         return diff_files(r, a->index, b->index, err);
-    return diff_configs(r, a, b, err);
+    diff_configs(r, a->identity, b->identity);
+    return DFX_OK;
 }
 
 static void

@@ -50,6 +50,14 @@ ok "... the field" grep -q '^config  vae/config.json: norm_num_groups  4  *8$' o
 ok "... the file that one has" grep -q '^file    README.md  *-  *5 B$' out
 ok "... the file with other bytes" grep -q '^file    tokenizer/vocab.json.xz ' out
 ok "... and no more" grep -q '^3 differences, 970 tensors equal$' out
+# The demo's configs are not those of its family: the file keeps them.
+dfx-convert -q other one.safetensors || exit 99
+status "a folder and the file made of it" 0 dfx-inspect --diff other one.safetensors
+echo 'other and one.safetensors are the same model: 970 tensors equal' |
+    text "... are the same" out
+dfx-convert -q --plain other plain.safetensors || exit 99
+status "a folder and the file that keeps nothing" 1 dfx-inspect --diff plain.safetensors other
+ok "... its config would be another" grep -q '^config  vae: norm_num_groups  *32  *8$' out
 dfx-convert -q --dtype=f32 model wide.safetensors || exit 99
 status "a folder and a file of other types" 1 dfx-inspect --diff model wide.safetensors
 ok "... all tensors" test "$(grep -c '^tensor .* F16 .* F32 ' out)" -eq 970
