@@ -130,7 +130,8 @@ look_for(dfx_identity *identity, sightings *seen, uint32_t skip, dfx_error *err)
                 if (index->tensors[i].component != skip)
                     DFX_TRY(look_here(identity, seen, kind, k,
                                       kind->signatures[s].all[0], i, err));
-    qsort(seen->items, seen->count, sizeof *seen->items, by_prefix_size);
+    if (seen->count > 0)
+        qsort(seen->items, seen->count, sizeof *seen->items, by_prefix_size);
     return DFX_OK;
 }
 
