@@ -412,11 +412,12 @@ compare_pairs(const void *a, const void *b)
 static dfx_status
 merge_metadata(dfx_index *index, size_t first, dfx_error *err)
 {
-    dfx_meta *pairs = index->metadata + first;
     size_t count = index->meta_count - first, kept = 0;
+    dfx_meta *pairs;
 
     if (count == 0)
         return DFX_OK;
+    pairs = index->metadata + first;
     qsort(pairs, count, sizeof *pairs, compare_pairs);
     for (size_t i = 1; i < count; i++) {
         if (strcmp(pairs[i].key, pairs[kept].key) != 0)

@@ -612,12 +612,13 @@ keys_close(keys *all, const dfx_json *json, dfx_finding_fn *found,
            void *context, dfx_error *err)
 {
     size_t start = all->starts[json->depth];
-    key *items = all->items + start;
     size_t count = all->count - start;
+    key *items;
 
     all->count = start;
     if (count < 2)
         return DFX_OK;
+    items = all->items + start;
     qsort(items, count, sizeof *items, compare_keys);
     for (size_t i = 1; i < count; i++) {
         dfx_error finding;
