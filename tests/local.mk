@@ -107,6 +107,7 @@ FUZZ_TARGETS = \
 FUZZ_COMMON = tests/fuzz/fuzz.h
 EXTRA_DIST += \
 	tests/fuzz/fuzz_json.seeds \
+	tests/fuzz/fuzz_safetensors.dict \
 	tests/fuzz/fuzz_safetensors.seeds \
 	tests/fuzz/fuzz_sharded.seeds \
 	tests/fuzz/run.sh

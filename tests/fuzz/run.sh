@@ -29,10 +29,17 @@ for target; do
     while read -r folder; do
         seeds="$seeds $srcdir/$folder"
     done <"$srcdir/tests/fuzz/$name.seeds"
+    dict=$srcdir/tests/fuzz/$name.dict
+    [ -f "$dict" ] || dict=/dev/null
     echo "$name: ${FUZZ_SECONDS:-60} s"
     # shellcheck disable=SC2086  # a list
     "$target" -max_total_time="${FUZZ_SECONDS:-60}" -max_len=8192 \
-        -timeout=10 -rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-        -artifact_prefix="$PWD/$name-" "$tmp/new/$name" $seeds || status=1
+        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -dict="$dict" \
+        -artifact_prefix="$PWD/$name-" "$tmp/new/$name" $seeds \
+        >"$tmp/log" 2>&1 || {
+        cat "$tmp/log"
+        status=1
+    }
+    sed -n 's/^stat::/    /p' "$tmp/log"
 done
 exit $status
