@@ -474,8 +474,11 @@ dfx_status
 dfx_plan_run(dfx_plan *plan, const dfx_run_options *options, dfx_error *err)
 {
     static const dfx_run_options defaults = {0};
-    const dfx_out_options how = {
-        .is_folder = plan->is_folder, .force = plan->force, .sync = plan->sync};
+    const dfx_out_options how = {.is_folder = plan->is_folder,
+                                 .force = plan->force,
+                                 .sync = plan->sync,
+                                 .files = plan->views,
+                                 .file_count = plan->output_count};
     job j = {.plan = plan,
              .options = options != NULL ? options : &defaults,
              .err = err};

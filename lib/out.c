@@ -155,14 +155,29 @@ open_parent(dfx_out *out, const char *dst, dfx_error *err)
     return out->parent < 0 ? fail_write(err, out->dst, errno) : DFX_OK;
 }
 
-/* A folder that diffusers or dfx could have written, or an empty one. */
+/* Something at the top of what is to be written has that name. */
 static bool
-is_replaceable(int parent, const char *name)
+is_written(const dfx_out_options *options, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (size_t i = 0; i < options->file_count; i++) {
+        const char *path = options->files[i].path;
+
+        if (strncmp(path, name, n) == 0 && (path[n] == '/' || path[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* What is there looks like a model, or all of it comes again. */
+static bool
+is_replaceable(const dfx_out *out)
 {
     static const char weights[] = "diffusion_pytorch_model";
-    int fd = openat(parent, name, FOLDER);
+    int fd = openat(out->parent, out->base, FOLDER);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    bool is_empty = true, is_model = false;
+    bool comes_again = true, is_model = false;
 
     if (dir == NULL) {
         if (fd >= 0)
@@ -176,13 +191,13 @@ is_replaceable(int parent, const char *name)
             break;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        is_empty = false;
         is_model = strcmp(entry->d_name, "model_index.json") == 0 ||
                    strcmp(entry->d_name, "config.json") == 0 ||
                    strncmp(entry->d_name, weights, sizeof weights - 1) == 0;
+        comes_again = comes_again && is_written(&out->options, entry->d_name);
     }
     closedir(dir);
-    return is_empty || is_model;
+    return is_model || comes_again;
 }
 
 /* *exists is whether there is something to replace that may be replaced. */
@@ -200,7 +215,7 @@ check_target(const dfx_out *out, bool *exists, dfx_error *err)
     if (S_ISDIR(st.st_mode)) {
         if (!out->options.is_folder)
             return fail_exists(err, dst, "is a folder, which no file replaces");
-        if (!is_replaceable(out->parent, out->base))
+        if (!is_replaceable(out))
             return fail_exists(err, dst,
                                "is a folder that holds no model at its top");
     } else if (S_ISREG(st.st_mode)) {

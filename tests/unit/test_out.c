@@ -15,6 +15,11 @@ static const dfx_out_options file_forced = {.force = true};
 static const dfx_out_options folder = {.is_folder = true};
 static const dfx_out_options folder_forced = {.is_folder = true, .force = true};
 
+static const dfx_plan_file files[] = {
+    {.path = "a"}, {.path = "b/c/d"}, {.path = "bcd/e"}};
+static const dfx_out_options folder_again = {
+    .is_folder = true, .force = true, .files = files, .file_count = 3};
+
 /* Entries of the scratch folder whose names start like temporaries. */
 static unsigned
 temporaries(void)
@@ -196,6 +201,13 @@ test_folder(void)
     CHECK(scratch_is("dir/a", "two"), "whole");
     CHECK(access("dir/model_index.json", F_OK) != 0, "nothing old is in it");
     CHECK_U64(temporaries(), 0, "and the old one is gone");
+    CHECK_U64(make("dir", &folder_again, "three", &err), DFX_OK,
+              "and so is what has only names that come again");
+    CHECK(scratch_is("dir/b/c/d", "three"), "whole");
+    scratch_write("dir/bc", "mine", 4);
+    CHECK_U64(make("dir", &folder_again, "four", &err), DFX_ERR_IO,
+              "but not if there is one more");
+    CHECK(scratch_is("dir/bc", "mine"), "which would be lost");
     CHECK(mkdir("void", 0777) == 0, "an empty folder");
     CHECK_U64(make("void", &folder, "x", &err), DFX_ERR_IO, "is there");
     CHECK_U64(make("void", &folder_forced, "x", &err), DFX_OK,
