@@ -18,7 +18,8 @@ if [ $# -eq 0 ]; then
         "$srcdir"/configure -q CC=clang --enable-fuzzers --enable-sanitizers
         make -s fuzz-targets
     )
-    set -- "$tmp"/tests/fuzz/fuzz_json "$tmp"/tests/fuzz/fuzz_s*[a-z]
+    set -- "$tmp"/tests/fuzz/fuzz_json "$tmp"/tests/fuzz/fuzz_map \
+        "$tmp"/tests/fuzz/fuzz_s*[a-z]
 fi
 
 status=0
@@ -30,11 +31,13 @@ for target; do
         seeds="$seeds $srcdir/$folder"
     done <"$srcdir/tests/fuzz/$name.seeds"
     dict=$srcdir/tests/fuzz/$name.dict
-    [ -f "$dict" ] || dict=/dev/null
+    if [ -f "$dict" ]; then
+        seeds="-dict=$dict $seeds"
+    fi
     echo "$name: ${FUZZ_SECONDS:-60} s"
     # shellcheck disable=SC2086  # a list
     "$target" -max_total_time="${FUZZ_SECONDS:-60}" -max_len=8192 \
-        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -dict="$dict" \
+        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$PWD/$name-" "$tmp/new/$name" $seeds \
         >"$tmp/log" 2>&1 || {
         cat "$tmp/log"
