@@ -488,21 +488,21 @@ judge_shard(shard_map *map, const shard *s, dfx_index *index, dfx_error *err)
 }
 
 /* The faults that the reader reports as warnings, and those of the whole. */
-static void
-judge_whole(const shard_map *map, dfx_index *index)
+static dfx_status
+judge_whole(shard_map *map, dfx_index *index, dfx_error *err)
 {
     dfx_error finding;
+    dfx_status status;
 
     for (size_t i = 0; i < index->warning_count; i++) {
         dfx_fail(&finding, DFX_RULE_SHARD_TENSOR, DFX_NO_OFFSET, "%s",
                  index->warnings[i]);
-        dfx_error_in_file(&finding, map->path);
-        map->found(map->context, &finding);
+        pass_on(map, &finding);
     }
-    if (dfx_index_seal(index, &finding) != DFX_OK) {
-        dfx_error_in_file(&finding, map->path);
-        map->found(map->context, &finding);
-    }
+    status = dfx_index_seal(index, err);
+    if (status == DFX_ERR_FORMAT)
+        pass_on(map, err);
+    return status;
 }
 
 static dfx_status
@@ -532,7 +532,7 @@ sharded_validate(const char *path, const dfx_open_options *options,
             status = judge_shard(&map, &s, index, err);
     }
     if (status == DFX_OK)
-        judge_whole(&map, index);
+        status = judge_whole(&map, index, err);
     dfx_index_free(index);
     shard_map_fini(&map);
     if (status == DFX_ERR_FORMAT)
