@@ -26,7 +26,8 @@
 
 #include "fields.h"
 
-enum { LEVELS_MAX = 16, FRONT_CHARS = 64 };
+/* More than any model has; what is beyond shows as unexpected names. */
+enum { LEVELS_MAX = 16, RESNETS_MAX = 32, FRONT_CHARS = 64 };
 
 /* ---- Rows ---------------------------------------------------------------- */
 
@@ -114,10 +115,12 @@ count_levels(const dfx_view *view)
     if (view->signature->layout != DFX_LAYOUT_ORIGINAL)
         return dfx_view_count(view, "decoder.up_blocks.",
                               ".resnets.0.conv1.weight");
-    do
+    for (; n < LEVELS_MAX; n++) {
         snprintf(name, sizeof name, "decoder.up.%d.block.0.conv1.weight",
                  (int)n);
-    while (dfx_view_find(view, name) != NULL && n++ < LEVELS_MAX);
+        if (dfx_view_find(view, name) == NULL)
+            break;
+    }
     return n;
 }
 
@@ -171,6 +174,8 @@ vae_kl_derive(const dfx_view *view, dfx_facts *facts, dfx_error *err)
         resnets = dfx_view_count(view, "decoder.up_blocks.0.resnets.",
                                  ".conv1.weight") -
                   1;
+    if (resnets > RESNETS_MAX)
+        resnets = RESNETS_MAX;
     DFX_TRY(dfx_facts_set(facts, "L", 0, 0, resnets, err));
     for (int64_t i = 0; i < levels; i++)
         DFX_TRY(derive_level(view, facts, i, levels, resnets, err));
