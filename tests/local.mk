@@ -52,6 +52,7 @@ check_TESTS = \
 	tests/unit/test_exec \
 	tests/unit/test_expr \
 	tests/unit/test_facts \
+	tests/unit/test_fields \
 	tests/unit/test_folder \
 	tests/unit/test_index \
 	tests/unit/test_io \
@@ -64,6 +65,7 @@ check_TESTS = \
 	tests/unit/test_sharded \
 	tests/unit/test_synth \
 	tests/unit/test_types \
+	tests/unit/test_view \
 	tests/unit/test_yaml
 
 # What the tests of the tools share.
