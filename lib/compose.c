@@ -206,6 +206,8 @@ derive(dfx_composer *c, const dfx_found *found, dfx_composed *e, dfx_error *err)
     if (before == NULL)
         return dfx_fail_nomem(err);
     DFX_TRY(found->kind->config(&found->facts, complete, e->doc, err));
+    DFX_TRY(
+        dfx_stored_correct(e->doc, dfx_stored_type(c->identity, found), err));
     if (!complete && dfx_doc_equal(before, e->doc)) {
         cJSON_Delete(e->doc); /* the bytes already say it */
         e->doc = NULL;

@@ -41,7 +41,8 @@ extern const dfx_packed dfx_packed_configs;
  * The bytes of an embedded file, "sd15/unet/config.json", or
  * "clip-tokenizer/vocab.json", which is made from the merges, as is
  * "clip-tokenizer/vocab.compact.json", the same in the spelling without white
- * space. NULL in *data if there is none. Borrowed: lives as long as the process. Thread-safe.
+ * space. NULL in *data if there is none. Borrowed: lives as long as the
+ * process. Thread-safe.
  */
 DFX_CHECKED dfx_status dfx_configs_get(const char *path, const char **data,
                                        size_t *size, dfx_error *err);
@@ -71,6 +72,16 @@ DFX_CHECKED dfx_status dfx_configs_make(const dfx_identity *identity,
                                         dfx_arena *arena,
                                         const dfx_config_file **files,
                                         size_t *count, dfx_error *err);
+
+/*
+ * A config.json may name the type its weights were saved in (torch_dtype).
+ * Laid over others it would have transformers 5 round them on loading, so
+ * composed configs name the type that most of a part's numbers have.
+ */
+dfx_type dfx_stored_type(const dfx_identity *identity, const dfx_found *found);
+/* Corrects the name, if there is one and it is another. */
+DFX_CHECKED dfx_status dfx_stored_correct(cJSON *config, dfx_type type,
+                                          dfx_error *err);
 
 /*
  * An original LDM / sgm YAML as the config fields it decides: an object with

@@ -284,6 +284,7 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(dfx_residue_to_folder(conversion, err));
         DFX_TRY(from_folder ? carry_files(conversion, err)
                             : make_files(conversion, err));
+        DFX_TRY(dfx_stored_types(conversion, err));
     } else {
         DFX_TRY(dfx_residue_to_file(conversion, err));
     }

@@ -124,6 +124,11 @@ DFX_CHECKED dfx_status dfx_residue_to_folder(dfx_conversion *conversion,
 DFX_CHECKED dfx_status dfx_residue_to_file(dfx_conversion *conversion,
                                            dfx_error *err);
 
+/* After casts: the configs of the folder name the type that was written
+   (configs.h says why). In stored.c. */
+DFX_CHECKED dfx_status dfx_stored_types(dfx_conversion *conversion,
+                                        dfx_error *err);
+
 /* What a plan keeps for dfx_plan_verify; in its arena. */
 typedef struct dfx_verify_notes {
     const dfx_identity *identity; /* of the source */

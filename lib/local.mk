@@ -40,6 +40,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/retype.c \
 	lib/rules.c lib/rules.def lib/rules.h \
 	lib/scope.h \
+	lib/stored.c \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
 	lib/version.c \

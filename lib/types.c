@@ -107,3 +107,12 @@ dfx_type_named(const char *name)
             return t;
     return DFX_TYPE_COUNT;
 }
+
+const char *
+dfx_type_torch_name(dfx_type type, size_t *size)
+{
+    const char *names = type < DFX_TYPE_COUNT ? table[type].aliases : "";
+
+    *size = strcspn(names, " ");
+    return names;
+}

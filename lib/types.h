@@ -24,6 +24,9 @@ bool dfx_type_signed(dfx_type type);
 /* DFX_TYPE_COUNT if no type has exactly this safetensors name. */
 dfx_type dfx_type_from_safetensors(const char *name, size_t size);
 
+/* PyTorch's name, size bytes without a NUL: "float16". Empty if it has none. */
+const char *dfx_type_torch_name(dfx_type type, size_t *size);
+
 /* Float to float can be cast. */
 bool dfx_type_castable(dfx_type from, dfx_type to);
 

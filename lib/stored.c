@@ -1,0 +1,135 @@
+/*
+ * stored.c - the type of its tensors that a config.json names
+ */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "configs.h"
+#include "convert.h"
+#include "document.h"
+#include "types.h"
+
+/* The type with the most bytes; DFX_TYPE_COUNT if there are none. */
+static dfx_type
+largest(const uint64_t bytes[DFX_TYPE_COUNT])
+{
+    dfx_type best = DFX_TYPE_COUNT;
+
+    for (dfx_type t = 0; t < DFX_TYPE_COUNT; t++)
+        if (dfx_type_class(t) == DFX_CLASS_FLOAT && bytes[t] > 0 &&
+            (best == DFX_TYPE_COUNT || bytes[t] > bytes[best]))
+            best = t;
+    return best;
+}
+
+dfx_type
+dfx_stored_type(const dfx_identity *identity, const dfx_found *found)
+{
+    uint64_t bytes[DFX_TYPE_COUNT] = {0};
+
+    for (size_t i = 0; i < found->view.tensor_count; i++) {
+        const dfx_tensor *t = &identity->index->tensors[found->view.tensors[i]];
+        uint64_t elements, size;
+
+        /* By shape: an index of names alone has no extents. */
+        if (dfx_tensor_size(t->type, t->rank, t->shape, &elements, &size,
+                            NULL) == DFX_OK)
+            bytes[t->type] += size;
+    }
+    return largest(bytes);
+}
+
+static dfx_status
+correct(cJSON *config, const char *key, dfx_type type, dfx_error *err)
+{
+    const char *said = dfx_doc_string(config, key);
+    size_t size;
+    const char *name = dfx_type_torch_name(type, &size);
+    char *text;
+    bool done;
+
+    if (said == NULL || dfx_type_named(said) == DFX_TYPE_COUNT ||
+        dfx_type_named(said) == type)
+        return DFX_OK;
+    text = strndup(name, size);
+    done = text != NULL && dfx_doc_set(config, key, cJSON_CreateString(text));
+    free(text);
+    return done ? DFX_OK : dfx_fail_nomem(err);
+}
+
+dfx_status
+dfx_stored_correct(cJSON *config, dfx_type type, dfx_error *err)
+{
+    if (type == DFX_TYPE_COUNT)
+        return DFX_OK;
+    DFX_TRY(correct(config, "torch_dtype", type, err));
+    return correct(config, "dtype", type, err);
+}
+
+static dfx_type
+written_type(const dfx_bundle *bundle, uint32_t component)
+{
+    uint64_t bytes[DFX_TYPE_COUNT] = {0};
+
+    for (size_t i = 0; i < bundle->item_count; i++)
+        if (bundle->items[i].component == component)
+            bytes[bundle->items[i].expr->type] += bundle->items[i].expr->bytes;
+    return largest(bytes);
+}
+
+static dfx_status
+correct_blob(dfx_conversion *conversion, dfx_blob *blob, dfx_type type,
+             dfx_error *err)
+{
+    dfx_arena *arena = &conversion->plan->arena;
+    size_t size = (size_t)blob->expr->bytes;
+    char *text = dfx_arena_alloc(arena, size + 1), *printed = NULL;
+    cJSON *doc = NULL, *before;
+    dfx_status status;
+
+    if (text == NULL)
+        return dfx_fail_nomem(err);
+    DFX_TRY(dfx_expr_pull(blob->expr, 0, blob->expr->elements, text, err));
+    /* A folder's own config may be no JSON at all: it goes along as it is. */
+    if (dfx_doc_parse(text, size, blob->path, &doc, NULL) != DFX_OK)
+        return DFX_OK;
+    before = cJSON_Duplicate(doc, true);
+    status = dfx_stored_correct(doc, type, err);
+    if (status == DFX_OK && !dfx_doc_equal(before, doc)) {
+        printed = dfx_doc_print(doc, false);
+        text = printed != NULL ? dfx_arena_strdup(arena, printed) : NULL;
+        status = text == NULL ? dfx_fail_nomem(err)
+                              : dfx_expr_bytes(arena, text, strlen(text),
+                                               &blob->expr, err);
+    }
+    free(printed);
+    cJSON_Delete(before);
+    cJSON_Delete(doc);
+    return status;
+}
+
+dfx_status
+dfx_stored_types(dfx_conversion *conversion, dfx_error *err)
+{
+    dfx_bundle *bundle = &conversion->bundle;
+
+    if (conversion->options->dtype == DFX_TYPE_COUNT &&
+        conversion->options->type_rules == NULL)
+        return DFX_OK;
+    for (uint32_t c = 0; c < conversion->part_count; c++) {
+        const char *folder = conversion->components[c].name;
+        char *path =
+            dfx_arena_printf(&conversion->plan->arena, "%s%sconfig.json",
+                             folder, folder[0] != '\0' ? "/" : "");
+
+        if (path == NULL)
+            return dfx_fail_nomem(err);
+        for (size_t i = 0; i < bundle->blob_count; i++)
+            if (strcmp(bundle->blobs[i].path, path) == 0)
+                DFX_TRY(correct_blob(conversion, &bundle->blobs[i],
+                                     written_type(bundle, c), err));
+    }
+    return DFX_OK;
+}
