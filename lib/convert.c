@@ -418,6 +418,8 @@ dfx_convert(const dfx_index *index, const dfx_identity *identity,
     DFX_TRY(choose_format(options, dst, &format, err));
     DFX_TRY(choose_layout(identity, format, &conversion.to, err));
     DFX_TRY(refuse_source(index, dst, err));
+    for (size_t i = 0; i < options->graft_count; i++)
+        DFX_TRY(refuse_source(options->grafts[i].index, dst, err));
     DFX_TRY(dfx_plan_new(dst, format->is_folder, &conversion.plan, err));
     conversion.plan->force = options->force;
     conversion.plan->sync = options->sync;

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "dfx.h"
 #include "options.h"
@@ -318,30 +317,6 @@ check_names(const request *r)
     return (from == NULL || dfx_check_format(&tool, from, false)) &&
            (to == NULL || dfx_check_format(&tool, to, true)) &&
            (family == NULL || dfx_check_family(&tool, family));
-}
-
-/* Whether both paths lead to one file. */
-static bool
-is_same_file(const char *a, const char *b)
-{
-    struct stat sa, sb;
-
-    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
-           sa.st_ino == sb.st_ino;
-}
-
-/* An input is never touched, whatever -f says. */
-static bool
-check_target(const request *r)
-{
-    bool good = !is_same_file(r->src, r->dst);
-
-    for (size_t i = 0; good && i < r->components.count; i++)
-        good = !is_same_file(strchr(r->components.items[i], '=') + 1, r->dst);
-    if (!good)
-        dfx_usage(&tool, "%s: is an input, and inputs are never changed",
-                  r->dst);
-    return good;
 }
 
 static void
@@ -688,7 +663,7 @@ start(request *r, int argc, char **argv)
         dfx_list_formats(r->json, &colours);
     else if (r->list_families)
         dfx_list_families(r->json, &colours);
-    else if (!settle_operands(r) || !check_names(r) || !check_target(r))
+    else if (!settle_operands(r) || !check_names(r))
         return DFX_EXIT_USAGE;
     else {
         r->identify.set = r->sets.items;
