@@ -46,6 +46,15 @@ a           1   1 B  U8    []
 b           3  34 B
 END
 
+# Three digits, rounded; 999.5 of a unit is one of the next.
+for size in '999 999 B' '1000 1.00 kB' '9994 9.99 kB' '9995 10.0 kB' \
+    '99949 99.9 kB' '99950 100 kB' '999499 999 kB' '999500 1.00 MB'; do
+    bytes=${size%% *}
+    make_st size.safetensors "{\"x\":{\"dtype\":\"U8\",\"shape\":[$bytes],\"data_offsets\":[0,$bytes]}}" "$bytes"
+    dfx-inspect --tree size.safetensors >out
+    ok "$bytes bytes are ${size#* }" grep -q " ${size#* }  U8 " out
+done
+
 # A name of 5000 parts must not be 5000 levels of recursion.
 long=$(printf 'a.%.0s' $(seq 5000))
 make_st deep.safetensors "{\"$long\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,1]},\"${long}b\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[1,2]}}" 2

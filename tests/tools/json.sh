@@ -25,13 +25,10 @@ holds "a tensor" ".tensors == [{\"name\": \"w\", \"component\": \"\", \"dtype\":
 holds "hashes" '.hash.file | test("^[0-9a-f]{64}$")'
 holds "of tensors" '.hash.tensors.w == "15ec7bf0b50732b49f8228e07d24365338f9e3ab994b00af08e5a3bffe55fd8b"' # sha256 of 12 zeros
 
-# Beyond 2^53 a double would round: 2^53 + 1 bytes of nothing.
-make_st huge.safetensors '{"w":{"dtype":"U8","shape":[9007199254740993],"data_offsets":[0,9007199254740993]}}' 0
-if truncate -s +9007199254740993 huge.safetensors 2>/dev/null; then
-    dfx-inspect --json huge.safetensors >out
-    ok "numbers are exact" grep -q '"bytes": 9007199254740993' out
-fi
-rm -f huge.safetensors
+# Beyond 2^53 a double would round: 2^53 + 1 rows of nothing.
+make_st huge.safetensors '{"w":{"dtype":"U8","shape":[9007199254740993,0],"data_offsets":[0,0]}}' 0
+dfx-inspect --json --tensors huge.safetensors >out
+ok "numbers are exact" grep -q '"shape": \[9007199254740993, 0\]' out
 
 for source in model one.safetensors; do
     status "$source" 0 dfx-inspect --json $source

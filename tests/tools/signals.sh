@@ -12,20 +12,25 @@ litter() {
     ls -A | grep '^\.dfx-.*\.tmp$'
 }
 
+# PID: waits until it has begun to write
+at_work() {
+    tries=0
+    until litter >/dev/null || ! kill -0 "$1" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ $tries -lt 2000 ] || break
+        sleep 0.01
+    done
+    litter
+}
+
 # SIGNAL NUMBER TARGET
 interrupt() {
     # A shell ignores INT in its background jobs; a tool keeps what it inherits.
     env --default-signal=INT dfx-convert -q --dtype=f16 big.safetensors "$3" 2>err &
     pid=$!
-    tries=0
-    until litter >/dev/null || ! kill -0 $pid 2>/dev/null; do
-        tries=$((tries + 1))
-        [ $tries -lt 2000 ] || break
-        sleep 0.01
-    done
-    ok "$1: it is at work" litter
+    ok "$1: it is at work" at_work $pid
     kill -s "$1" $pid
-    wait $pid
+    wait $pid 2>/dev/null
     got=$?
     ok "$1: it ends by that signal" test $got -eq $((128 + $2))
     ok "$1: no target" test ! -e "$3"
@@ -38,14 +43,13 @@ interrupt TERM 15 file.safetensors
 interrupt HUP 1 folder.d
 
 # nohup: what is ignored stays ignored.
-echo old >there.safetensors
 (
     trap '' HUP
-    dfx-convert -q --only=vae --dtype=f16 big.safetensors vae.d &
-    pid=$!
-    sleep 0.05
-    kill -s HUP $pid
-    wait $pid
-)
+    exec dfx-convert -q --only=vae --dtype=f16 big.safetensors vae.d
+) &
+pid=$!
+at_work $pid >/dev/null
+kill -s HUP $pid
+wait $pid
 ok "an ignored HUP ends nothing" test -d vae.d
 finish

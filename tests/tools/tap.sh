@@ -55,10 +55,10 @@ empty() {
 
 # FILE JSON BYTES: a safetensors file with that header and so many zeros
 make_st() {
-    size=${#2}
+    st_size=${#2}
     {
         # shellcheck disable=SC2059  # the format is the point
-        printf "\\$(printf %03o $((size & 255)))\\$(printf %03o $((size >> 8)))"
+        printf "\\$(printf %03o $((st_size & 255)))\\$(printf %03o $((st_size >> 8)))"
         printf '\0\0\0\0\0\0%s' "$2"
         head -c "$3" /dev/zero
     } >"$1"
