@@ -280,6 +280,15 @@ holds_tensors(const dfx_index *index, uint32_t component)
     return false;
 }
 
+static bool
+has_part(const dfx_identity *identity, uint32_t component)
+{
+    for (size_t i = 0; i < identity->found_count; i++)
+        if (identity->found[i].component == component)
+            return true;
+    return false;
+}
+
 static dfx_status
 find_parts(dfx_identity *identity, uint32_t *owners, dfx_error *err)
 {
@@ -305,6 +314,9 @@ find_parts(dfx_identity *identity, uint32_t *owners, dfx_error *err)
 
         if (owners[s->tensor] != UINT32_MAX)
             continue;
+        /* A folder's component is one part, whatever else its file holds. */
+        if (s->component != 0 && has_part(identity, s->component))
+            continue;
         found->kind = s->kind;
         found->signature = s->signature;
         found->component = s->component;
@@ -315,13 +327,10 @@ find_parts(dfx_identity *identity, uint32_t *owners, dfx_error *err)
         identity->found_count++;
     }
     for (uint32_t c = 0; c < index->component_count && status == DFX_OK; c++) {
-        bool known = c == skip || index->components[c].name[0] == '\0' ||
-                     !holds_tensors(index, c);
         dfx_found *found = &identity->found[identity->found_count];
 
-        for (size_t i = 0; i < identity->found_count && !known; i++)
-            known = identity->found[i].component == c;
-        if (known)
+        if (c == skip || index->components[c].name[0] == '\0' ||
+            has_part(identity, c) || !holds_tensors(index, c))
             continue;
         found->component = c;
         status = claim_unknown(identity, found, (uint32_t)identity->found_count,

@@ -15,6 +15,7 @@ AM_TESTS_ENVIRONMENT = \
 	export CC CPPFLAGS CFLAGS LDFLAGS LIBS;
 
 noinst_HEADERS = \
+	tests/fuzz/fuzz.h \
 	tests/synth/synth.h \
 	tests/synth/synth_type.h \
 	tests/unit/scratch.h \
@@ -34,9 +35,6 @@ dist_noinst_SCRIPTS = tests/bench/run.sh
 bench: all tests/bench/measure$(EXEEXT) tests/synth/mksynth$(EXEEXT)
 	srcdir='$(srcdir)' builddir='$(builddir)' \
 	    $(SHELL) $(srcdir)/tests/bench/run.sh $(BENCH)
-tests_unit_test_configs_LDADD = tests/synth/libsynth.la $(LDADD)
-tests_golden_test_keylists_LDADD = tests/synth/libsynth.la $(LDADD)
-tests_golden_test_safetensors_LDADD = tests/synth/libsynth.la $(LDADD)
 
 # Each is built from the .c of its name and linked to the whole library.
 check_TESTS = \
@@ -77,6 +75,7 @@ dist_check_SCRIPTS = \
 	tests/tools/convert_plan.sh \
 	tests/tools/convert_target.sh \
 	tests/tools/demo.sh \
+	tests/tools/disk_full.sh \
 	tests/tools/headers.sh \
 	tests/tools/help.sh \
 	tests/tools/inspect_diff.sh \
@@ -85,11 +84,12 @@ dist_check_SCRIPTS = \
 	tests/tools/inspect_tensors.sh \
 	tests/tools/inspect_validate.sh \
 	tests/tools/json.sh \
+	tests/tools/kill.sh \
 	tests/tools/layers.sh \
 	tests/tools/lists.sh \
-	tests/tools/man.sh \
 	tests/tools/mandoc.sh \
 	tests/tools/options.sh \
+	tests/tools/rss.sh \
 	tests/tools/signals.sh \
 	tests/tools/stdio.sh \
 	tests/tools/symbols.sh \
@@ -104,16 +104,19 @@ DIST_FOLDERS += $(patsubst $(srcdir)/%/,%, \
 # Fuzz targets: for libFuzzer, or with a driver that makes a test of each.
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_map \
 	tests/fuzz/fuzz_safetensors \
 	tests/fuzz/fuzz_sharded
 FUZZ_COMMON = tests/fuzz/fuzz.h
 EXTRA_DIST += \
 	tests/fuzz/fuzz_json.seeds \
+	tests/fuzz/fuzz_map.seeds \
+	tests/fuzz/make_maps.py \
 	tests/fuzz/fuzz_safetensors.dict \
 	tests/fuzz/fuzz_safetensors.seeds \
 	tests/fuzz/fuzz_sharded.seeds \
 	tests/fuzz/run.sh
-DIST_FOLDERS += tests/fuzz/shards
+DIST_FOLDERS += tests/fuzz/maps tests/fuzz/shards
 check_PROGRAMS += $(FUZZ_TARGETS)
 if FUZZERS
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
@@ -124,6 +127,8 @@ TESTS += $(FUZZ_TARGETS)
 endif
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_json_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_map_SOURCES = tests/fuzz/fuzz_map.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_map_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_safetensors_SOURCES = \
 	tests/fuzz/fuzz_safetensors.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_safetensors_LDFLAGS = $(FUZZ_LINK)
