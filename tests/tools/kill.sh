@@ -11,7 +11,7 @@ mkdir old && echo '{"_class_name": "Old"}' >old/config.json
 
 # How many names there are like those of temporaries
 litter() {
-    ls -A | grep -c '^\.dfx-.*\.tmp$'
+    find . -maxdepth 1 -name '.dfx-*.tmp' | wc -l
 }
 
 # Kills a conversion some time after its temporary is there.
