@@ -1,4 +1,5 @@
-# Made from --help by completion.awk; tests/tools/options.sh says when anew.
+# Made from --help: "make completions" after a change of options.def, which
+# tests/tools/options.sh demands.
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = \
 	completions/bash/dfx-convert \
@@ -12,3 +13,13 @@ dist_fishcompletion_DATA = \
 	completions/fish/dfx-convert.fish \
 	completions/fish/dfx-inspect.fish
 EXTRA_DIST += completions/completion.awk
+
+COMPLETE = $(AWK) -f $(srcdir)/completions/completion.awk -v tool=$$tool
+.PHONY: completions
+completions: dfx-convert dfx-inspect
+	for tool in dfx-convert dfx-inspect; do \
+	    to=$(srcdir)/completions; \
+	    ./$$tool --help | $(COMPLETE) -v shell=bash >$$to/bash/$$tool; \
+	    ./$$tool --help | $(COMPLETE) -v shell=zsh >$$to/zsh/_$$tool; \
+	    ./$$tool --help | $(COMPLETE) -v shell=fish >$$to/fish/$$tool.fish; \
+	done

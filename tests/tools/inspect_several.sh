@@ -37,6 +37,12 @@ ok "... prints nothing" empty out
 status "quiet about a failure" 1 dfx-inspect -q b.safetensors
 ok "... is not quiet" grep -q 'b.safetensors' err
 
+esc=$(printf '\033')
+status "no colour in a file" 0 dfx-inspect a.safetensors
+ok "... at all" test "$(grep -c "$esc" out)" -eq 0
+status "colour on demand" 0 env NO_COLOR=1 dfx-inspect --color=always a.safetensors
+ok "... is there" grep -q "$esc" out
+
 status "unknown is no error" 0 dfx-inspect a.safetensors
 ok "... it is said" grep -q '^  family  *unknown$' out
 finish
