@@ -19,13 +19,17 @@
 
 #include "document.h"
 #include "registry.h"
+#include "scratch.h"
 #include "synth.h"
 #include "tap.h"
 #include "types.h"
 
 #define FOLDER "tests/golden/families"
+#define CONFIGS "../../../formats/configs" /* seen from there */
 
 /* ---- Files -------------------------------------------------------------- */
+
+static char *root; /* of the sources; owned */
 
 static const char *golden(const char *fmt, ...) DFX_PRINTF(1, 2);
 
@@ -35,10 +39,8 @@ golden(const char *fmt, ...)
 {
     static char paths[2][4096];
     static int turn;
-    const char *srcdir = getenv("srcdir");
     char *path = paths[turn ^= 1];
-    int used = snprintf(path, sizeof paths[0], "%s/" FOLDER "/",
-                        srcdir == NULL ? "." : srcdir);
+    int used = snprintf(path, sizeof paths[0], "%s/" FOLDER "/", root);
     va_list args;
 
     va_start(args, fmt);
@@ -705,6 +707,30 @@ is_told_elsewhere(const char *field)
     return false;
 }
 
+/* What is derived from the right tensors leaves a published config as it is. */
+static void
+check_published(const part *p, const char *path, const char *name)
+{
+    cJSON *config = load_json(golden(CONFIGS "/%s/config.json", path));
+    cJSON *before = cJSON_Duplicate(config, true);
+    char what[512];
+    dfx_error err;
+
+    if (p->kind->config(&p->facts, false, config, &err) != DFX_OK)
+        bail(err.text, name);
+    snprintf(what, sizeof what, "%s: the published config stands", name);
+    if (!CHECK(dfx_doc_equal(config, before), what))
+        for (const cJSON *field = config->child; field != NULL;
+             field = field->next) {
+            const cJSON *was = dfx_doc_get(before, field->string);
+
+            if (was == NULL || !dfx_doc_equal(field, was))
+                complain(0, "differs", field->string);
+        }
+    cJSON_Delete(before);
+    cJSON_Delete(config);
+}
+
 /* The config derived, from nothing or from the one the reference model was
    built with, has the golden's fields. */
 static void
@@ -1000,6 +1026,46 @@ test_text_encoder(int n)
     cJSON_Delete(doc);
 }
 
+/* A folder whose text encoder is configured with all 24 layers keeps them:
+   only in an original file is the last one known not to be used. */
+static void
+test_24_layers(void)
+{
+    static const char list_path[] = "openclip-h-24.json";
+    cJSON *rows = load_json(golden("keylists/openclip-h-23.hf.json"));
+    cJSON *more = cJSON_Duplicate(rows, true);
+    synth_list list = {0};
+    source s;
+    char *text;
+
+    for (const cJSON *row = rows->child; row != NULL; row = row->next) {
+        const char *at = strstr(row_name(row), ".layers.22.");
+        cJSON *copy;
+        char name[256];
+
+        if (at == NULL)
+            continue;
+        snprintf(name, sizeof name, "%.*s.layers.23.%s",
+                 (int)(at - row_name(row)), row_name(row), at + 11);
+        copy = cJSON_Duplicate(row, true);
+        cJSON_ReplaceItemInArray(copy, 0, cJSON_CreateString(name));
+        cJSON_AddItemToArray(more, copy);
+    }
+    text = cJSON_PrintUnformatted(more);
+    scratch_write(list_path, text, strlen(text));
+    if (!synth_read_rows(&list, list_path, NULL, 0))
+        bail("cannot be read", list_path);
+    source_init(&s, &list);
+    expand(&s, &s.parts[0], dfx_kind_named("openclip")->rows);
+    CHECK_U64(s.parts[0].count, list.count,
+              "a folder with 24 layers: all go to the original");
+    source_fini(&s);
+    synth_fini(&list);
+    cJSON_free(text);
+    cJSON_Delete(more);
+    cJSON_Delete(rows);
+}
+
 /* ---- Key lists of real models ------------------------------------------- */
 
 static double
@@ -1035,7 +1101,8 @@ time_part(source *s, part *p, const char *name)
 
 /* Two lists of one model, original and folder: each the other's image. */
 static void
-test_lists(const char *original, const char *folder, const char *kind_name)
+test_lists(const char *original, const char *folder, const char *kind_name,
+           const char *config)
 {
     const dfx_kind *kind = dfx_kind_named(kind_name);
     cJSON *rows[2] = {load_json(golden("keylists/%s.json", original)),
@@ -1090,6 +1157,8 @@ test_lists(const char *original, const char *folder, const char *kind_name)
         row_set_fini(&want);
     }
     for (int i = 0; i < 2; i++) {
+        if (config != NULL)
+            check_published(&s[i].parts[0], config, i == 0 ? original : folder);
         time_part(&s[i], &s[i].parts[0], i == 0 ? original : folder);
         source_fini(&s[i]);
         synth_fini(&lists[i]);
@@ -1099,7 +1168,7 @@ test_lists(const char *original, const char *folder, const char *kind_name)
 
 /* A folder's list of a component that no original list exists of. */
 static void
-test_folder_list(const char *name, const char *kind)
+test_folder_list(const char *name, const char *kind, const char *config)
 {
     synth_list list = {0};
     source s;
@@ -1121,6 +1190,8 @@ test_folder_list(const char *name, const char *kind)
                  list.count);
         CHECK(wrong == 0 && s.parts[0].count == list.count, what);
     }
+    if (s.count == 1 && config != NULL)
+        check_published(&s.parts[0], config, name);
     source_fini(&s);
     synth_fini(&list);
 }
@@ -1299,45 +1370,66 @@ main(void)
         "unclip-image-encoder",
     };
     static const struct {
-        const char *original, *folder, *kind;
+        const char *original, *folder, *kind, *config;
     } lists[] = {
-        {"unet-sd15.ldm", "unet-sd15.diffusers", "unet_ldm"},
-        {"unet-sd21.ldm", "unet-sd21.diffusers", "unet_ldm"},
-        {"unet-sd-x4-upscaler.ldm", "unet-sd-x4-upscaler.diffusers",
-         "unet_ldm"},
-        {"unet-sdxl.ldm", "unet-sdxl.diffusers", "unet_ldm"},
-        {"unet-refiner.ldm", "unet-refiner.diffusers", "unet_ldm"},
-        {"unet-ssd-1b.ldm", "unet-ssd-1b.diffusers", "unet_ldm"},
-        {"unet-vega.ldm", "unet-vega.diffusers", "unet_ldm"},
-        {"unet-koala-700m.ldm", "unet-koala-700m.diffusers", "unet_ldm"},
-        {"unet-koala-1b.ldm", "unet-koala-1b.diffusers", "unet_ldm"},
-        {"unet-bk-sdm-base.ldm", "unet-bk-sdm-base.diffusers", "unet_ldm"},
-        {"unet-bk-sdm-small.ldm", "unet-bk-sdm-small.diffusers", "unet_ldm"},
-        {"unet-bk-sdm-tiny.ldm", "unet-bk-sdm-tiny.diffusers", "unet_ldm"},
-        {"vae-kl-f8.ldm", "vae-kl-f8.diffusers", "vae_kl"},
-        {"vae-kl-f4.ldm", "vae-kl-f4.diffusers", "vae_kl"},
-        {"vae-kl16", "vae-kl16.diffusers", "vae_kl"},
-        {"openclip-h.openclip", "openclip-h-23.hf", "openclip"},
-        {"openclip-bigg.openclip", "openclip-bigg.hf", "openclip"},
-        {"clip-vision-h.openclip", "clip-vision-h.hf", "clip_vision"},
-        {"clip-vision-l.openclip", "clip-vision-l.hf", "clip_vision"},
-        {"controlnet-sd15.ldm", "controlnet-sd15.diffusers", "controlnet_ldm"},
-        {"controlnet-sd21.ldm", "controlnet-sd21.diffusers", "controlnet_ldm"},
+        {"unet-sd15.ldm", "unet-sd15.diffusers", "unet_ldm", "sd15/unet"},
+        {"unet-sd21.ldm", "unet-sd21.diffusers", "unet_ldm", "sd21-v/unet"},
+        {"unet-sd-x4-upscaler.ldm", "unet-sd-x4-upscaler.diffusers", "unet_ldm",
+         "sd-x4-upscaler/unet"},
+        {"unet-sdxl.ldm", "unet-sdxl.diffusers", "unet_ldm", "sdxl-base/unet"},
+        {"unet-refiner.ldm", "unet-refiner.diffusers", "unet_ldm",
+         "sdxl-refiner/unet"},
+        {"unet-ssd-1b.ldm", "unet-ssd-1b.diffusers", "unet_ldm", "ssd-1b/unet"},
+        {"unet-vega.ldm", "unet-vega.diffusers", "unet_ldm", "vega/unet"},
+        {"unet-koala-700m.ldm", "unet-koala-700m.diffusers", "unet_ldm",
+         "koala-700m/unet"},
+        {"unet-koala-1b.ldm", "unet-koala-1b.diffusers", "unet_ldm",
+         "koala-1b/unet"},
+        {"unet-bk-sdm-base.ldm", "unet-bk-sdm-base.diffusers", "unet_ldm",
+         "bk-sdm-base/unet"},
+        {"unet-bk-sdm-small.ldm", "unet-bk-sdm-small.diffusers", "unet_ldm",
+         "bk-sdm-small/unet"},
+        {"unet-bk-sdm-tiny.ldm", "unet-bk-sdm-tiny.diffusers", "unet_ldm",
+         "bk-sdm-tiny/unet"},
+        {"vae-kl-f8.ldm", "vae-kl-f8.diffusers", "vae_kl", "sdxl-base/vae"},
+        {"vae-kl-f4.ldm", "vae-kl-f4.diffusers", "vae_kl",
+         "sd-x4-upscaler/vae"},
+        {"vae-kl16", "vae-kl16.diffusers", "vae_kl", NULL},
+        {"openclip-h.openclip", "openclip-h-23.hf", "openclip",
+         "sd21-v/text_encoder"},
+        {"openclip-bigg.openclip", "openclip-bigg.hf", "openclip",
+         "sdxl-base/text_encoder_2"},
+        {"clip-vision-h.openclip", "clip-vision-h.hf", "clip_vision",
+         "sd21-unclip-h/image_encoder"},
+        {"clip-vision-l.openclip", "clip-vision-l.hf", "clip_vision",
+         "sd1-image-variations/image_encoder"},
+        {"controlnet-sd15.ldm", "controlnet-sd15.diffusers", "controlnet_ldm",
+         "controlnet-sd15"},
+        {"controlnet-sd21.ldm", "controlnet-sd21.diffusers", "controlnet_ldm",
+         "controlnet-sd21"},
     };
     static const struct {
-        const char *name, *kind;
+        const char *name, *kind, *config;
     } folders[] = {
-        {"clip-l.hf", "clip"},
-        {"taesd.diffusers", "vae_tiny"},
-        {"taesd3.diffusers", "vae_tiny"},
-        {"controlnet-sdxl.diffusers", "controlnet_ldm"},
-        {"controlnet-sdxl-mid.diffusers", "controlnet_ldm"},
-        {"controlnet-sdxl-small.diffusers", "controlnet_ldm"},
-        {"controlnet-sdxl-union.diffusers", "controlnet_union"},
-        {"controlnet-sdxl-union-promax.diffusers", "controlnet_union"},
-        {"safety-checker.hf", "safety_checker"},
+        {"clip-l.hf", "clip", "sd15/text_encoder"},
+        {"taesd.diffusers", "vae_tiny", "taesd"},
+        {"taesd3.diffusers", "vae_tiny", "taesd3"},
+        {"controlnet-sdxl.diffusers", "controlnet_ldm", "controlnet-sdxl"},
+        {"controlnet-sdxl-mid.diffusers", "controlnet_ldm",
+         "controlnet-sdxl-mid"},
+        {"controlnet-sdxl-small.diffusers", "controlnet_ldm",
+         "controlnet-sdxl-small"},
+        {"controlnet-sdxl-union.diffusers", "controlnet_union",
+         "controlnet-sdxl-union"},
+        {"controlnet-sdxl-union-promax.diffusers", "controlnet_union",
+         "controlnet-sdxl-union-promax"},
+        {"safety-checker.hf", "safety_checker", NULL},
     };
 
+    root = realpath(getenv("srcdir") != NULL ? getenv("srcdir") : ".", NULL);
+    if (root == NULL)
+        bail("no such folder", "srcdir");
+    scratch_enter();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         test_case(cases[i]);
     test_tiny("taesd");
@@ -1345,11 +1437,14 @@ main(void)
     test_lcm();
     for (int i = 0; i < 6; i++)
         test_text_encoder(i);
+    test_24_layers();
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        test_lists(lists[i].original, lists[i].folder, lists[i].kind);
+        test_lists(lists[i].original, lists[i].folder, lists[i].kind,
+                   lists[i].config);
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-        test_folder_list(folders[i].name, folders[i].kind);
+        test_folder_list(folders[i].name, folders[i].kind, folders[i].config);
     test_files();
     test_others();
+    free(root);
     return tap_end();
 }
