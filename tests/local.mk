@@ -50,6 +50,7 @@ check_TESTS = \
 	tests/unit/test_exec \
 	tests/unit/test_expr \
 	tests/unit/test_facts \
+	tests/unit/test_faults \
 	tests/unit/test_fields \
 	tests/unit/test_folder \
 	tests/unit/test_index \

@@ -118,6 +118,8 @@ test_events(void)
         {"\"\\ud800\\n\"", "json.string at 1"},
         {"\"\\ud800\\u0041\"", "json.string at 1"},
         {"\"\\ud800\\ud800\"", "json.string at 1"},
+        {"\"\\ud800\\ue000\"", "json.string at 1"},
+        {"\"\\ud800\\udbff\"", "json.string at 1"},
         {"\"\\udc00\"", "json.string at 1"},
         {"\"\\ud800\\u", "json.string at 1"},
     };

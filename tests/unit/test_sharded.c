@@ -231,6 +231,46 @@ test_bids(void)
     }
 }
 
+/* Python's json.dumps writes \\uXXXX, and diffusers leaves it at that. */
+static void
+test_index_text(void)
+{
+    static const char want[] =
+        "{\n  \"metadata\": {\n    \"total_size\": 3\n  },\n"
+        "  \"weight_map\": {\n"
+        "    \"a\": \"x.v-00001-of-00002.safetensors\",\n"
+        "    \"\\u00e9\\ud83d\\ude00\": "
+        "\"x.v-00002-of-00002.safetensors\"\n  }\n}\n";
+    const dfx_bundle_component component = {.name = "unet", .weights = "x"};
+    dfx_bundle bundle = {.components = &component,
+                         .component_count = 1,
+                         .variant = "v",
+                         .max_shard_size = 2};
+    const dfx_expr *one = NULL, *two = NULL;
+    dfx_plan *plan = NULL;
+    dfx_text got = {0};
+
+    if (dfx_plan_new("out", true, &plan, NULL) != DFX_OK ||
+        dfx_expr_bytes(&plan->arena, "xy", 2, &two, NULL) != DFX_OK ||
+        dfx_expr_bytes(&plan->arena, "z", 1, &one, NULL) != DFX_OK ||
+        dfx_bundle_add(&bundle, 0, "a", two, NULL) != DFX_OK ||
+        dfx_bundle_add(&bundle, 0, "\xc3\xa9\xf0\x9f\x98\x80", one, NULL) !=
+            DFX_OK ||
+        dfx_format_sharded.lay_out(&bundle, "unet/x", plan, NULL) != DFX_OK)
+        abort();
+    CHECK_U64(plan->output_count, 3, "two shards and an index");
+    CHECK_TEXT(plan->outputs[0].view.path,
+               "unet/x.v-00001-of-00002.safetensors", "a shard's path");
+    CHECK_TEXT(plan->outputs[2].view.path, "unet/x.safetensors.index.v.json",
+               "the index's path");
+    dfx_text_add(&got, plan->outputs[2].pieces[0].expr->data,
+                 plan->outputs[2].pieces[0].expr->bytes);
+    CHECK_TEXT(got.data, want, "and text");
+    dfx_text_fini(&got);
+    dfx_bundle_fini(&bundle);
+    dfx_plan_free(plan);
+}
+
 int
 main(void)
 {
@@ -241,5 +281,6 @@ main(void)
     test_twice();
     test_metadata();
     test_bids();
+    test_index_text();
     return tap_end();
 }
