@@ -43,7 +43,6 @@ typedef struct dfx_sums {
     dfx_sum by_type[DFX_TYPE_COUNT];
 } dfx_sums;
 
-void dfx_sums_add(dfx_sums *sums, const dfx_tensor *tensor);
 /* Of the whole index; of a part; of what no part has. */
 dfx_sums dfx_sums_of_index(const dfx_index *index);
 dfx_sums dfx_sums_of_part(const dfx_index *index, const dfx_part *part);
@@ -84,9 +83,6 @@ DFX_CHECKED dfx_status dfx_print_hashes(const dfx_source *source,
 DFX_CHECKED dfx_status dfx_json_source(const dfx_inspect *asked,
                                        const dfx_source *source, cJSON **object,
                                        dfx_error *err);
-
-/* An index component's part of metadata as an object. */
-cJSON *dfx_json_metadata(const dfx_index *index, uint32_t component);
 
 /* ---- Tables of names -------------------------------------------------------
  */

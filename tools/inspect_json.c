@@ -34,8 +34,9 @@ add_sums(cJSON *object, const dfx_sums *sums)
     dfx_json_add(object, "dtypes", dtypes);
 }
 
-cJSON *
-dfx_json_metadata(const dfx_index *index, uint32_t component)
+/* The metadata of an index component. */
+static cJSON *
+json_metadata(const dfx_index *index, uint32_t component)
 {
     cJSON *object = dfx_json_object();
     size_t count = 0;
@@ -87,7 +88,7 @@ json_part(const dfx_index *index, const dfx_part *part)
                  dfx_json_texts(part->unexpected, part->unexpected_count));
     /* In a folder each component has metadata of its own. */
     if (find_component(index, part->name, &component))
-        dfx_json_add(object, "metadata", dfx_json_metadata(index, component));
+        dfx_json_add(object, "metadata", json_metadata(index, component));
     return object;
 }
 
@@ -253,7 +254,7 @@ dfx_json_source(const dfx_inspect *asked, const dfx_source *source,
     add_folder(root, source->index);
     dfx_json_add(root, "metadata",
                  find_component(source->index, "", &top)
-                     ? dfx_json_metadata(source->index, top)
+                     ? json_metadata(source->index, top)
                      : dfx_json_object());
     dfx_json_add(root, "evidence", json_evidence(identity));
     dfx_json_add(root, "warnings", json_warnings(source));

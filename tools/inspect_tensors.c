@@ -16,8 +16,8 @@ enum {
     LINE_ROOM = 8    /* bytes of a level's lines: "│  " has five */
 };
 
-void
-dfx_sums_add(dfx_sums *sums, const dfx_tensor *tensor)
+static void
+sums_add(dfx_sums *sums, const dfx_tensor *tensor)
 {
     dfx_sum *sum[] = {&sums->all, &sums->by_type[tensor->type]};
 
@@ -36,7 +36,7 @@ dfx_sums_of_index(const dfx_index *index)
     const dfx_tensor *tensors = dfx_index_tensors(index, &count);
 
     for (size_t i = 0; i < count; i++)
-        dfx_sums_add(&sums, &tensors[i]);
+        sums_add(&sums, &tensors[i]);
     return sums;
 }
 
@@ -48,7 +48,7 @@ dfx_sums_of_part(const dfx_index *index, const dfx_part *part)
     const dfx_tensor *tensors = dfx_index_tensors(index, &count);
 
     for (size_t i = 0; i < part->tensor_count; i++)
-        dfx_sums_add(&sums, &tensors[part->tensors[i]]);
+        sums_add(&sums, &tensors[part->tensors[i]]);
     return sums;
 }
 
@@ -66,7 +66,7 @@ dfx_sums_of_rest(const dfx_source *source)
             taken[parts[p].tensors[i]] = true;
     for (size_t i = 0; i < count; i++)
         if (!taken[i])
-            dfx_sums_add(&sums, &tensors[i]);
+            sums_add(&sums, &tensors[i]);
     free(taken);
     return sums;
 }
