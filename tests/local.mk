@@ -67,6 +67,9 @@ check_TESTS = \
 	tests/unit/test_view \
 	tests/unit/test_yaml
 
+# By hand, with the Python libraries.
+EXTRA_DIST += tests/interop/diffusers_load.py
+
 # What the tests of the tools share.
 EXTRA_DIST += tests/tools/tap.sh
 dist_check_SCRIPTS = \
