@@ -8,11 +8,12 @@
 #include "report.h"
 #include "source.h"
 
-typedef enum dfx_sort { /* in the order of the words of --sort */
-                        DFX_SORT_NAME,
-                        DFX_SORT_SIZE,
-                        DFX_SORT_DTYPE,
-                        DFX_SORT_OFFSET
+/* In the order of the words of --sort. */
+typedef enum dfx_sort {
+    DFX_SORT_NAME,
+    DFX_SORT_SIZE,
+    DFX_SORT_DTYPE,
+    DFX_SORT_OFFSET
 } dfx_sort;
 
 /* What was asked for. */
