@@ -1066,6 +1066,54 @@ test_24_layers(void)
     cJSON_Delete(rows);
 }
 
+/* One half of a VAE: found, its facts are the whole one's, and what is missing
+   is the other half. */
+static void
+test_half(const char *name, const char *half, size_t other)
+{
+    static const char list_path[] = "half.json";
+    cJSON *rows = load_json(golden("keylists/%s.json", name));
+    cJSON *kept = cJSON_CreateArray();
+    synth_list list = {0};
+    dfx_view view;
+    source s;
+    char *text, what[128];
+    size_t missing = 0;
+
+    for (const cJSON *row = rows->child; row != NULL; row = row->next)
+        if (strncmp(row_name(row), half, strlen(half)) == 0)
+            cJSON_AddItemToArray(kept, cJSON_Duplicate(row, true));
+    text = cJSON_PrintUnformatted(kept);
+    scratch_write(list_path, text, strlen(text));
+    if (!synth_read_rows(&list, list_path, NULL, 0))
+        bail("cannot be read", list_path);
+    source_init(&s, &list);
+    snprintf(what, sizeof what, "%s, the %s alone: found", name, half);
+    if (CHECK(s.count == 1 && strcmp(s.parts[0].family, "vae_kl") == 0, what)) {
+        const part *p = &s.parts[0];
+        bool original = p->signature->layout == DFX_LAYOUT_ORIGINAL;
+
+        view = view_of(&s, p);
+        for (size_t i = 0; i < p->count; i++)
+            missing +=
+                dfx_view_find(&view, original ? p->pairs[i].original
+                                              : p->pairs[i].folder) == NULL;
+        CHECK_U64(p->count - missing, list.count, "all its names are known");
+        /* But for two shortcuts, which its own shapes would tell. */
+        CHECK_U64(missing, other, "the other half's are missing");
+        CHECK(dfx_facts_get(&p->facts, "latent", 0, 0) == 4 &&
+                  dfx_facts_get(&p->facts, "L", 0, 0) == 2 &&
+                  dfx_facts_get(&p->facts, "C", 0, 0) == 128 &&
+                  dfx_facts_get(&p->facts, "C", 3, 0) == 512,
+              "4 channels, 2 resnets, 128 to 512 channels");
+    }
+    source_fini(&s);
+    synth_fini(&list);
+    cJSON_free(text);
+    cJSON_Delete(kept);
+    cJSON_Delete(rows);
+}
+
 /* ---- Key lists of real models ------------------------------------------- */
 
 static double
@@ -1438,6 +1486,13 @@ main(void)
     for (int i = 0; i < 6; i++)
         test_text_encoder(i);
     test_24_layers();
+    for (int i = 0; i < 2; i++) {
+        static const char *const layouts[] = {"vae-kl-f8.ldm",
+                                              "vae-kl-f8.diffusers"};
+
+        test_half(layouts[i], "encoder", 138 - 4);
+        test_half(layouts[i], "decoder", 106 - 4);
+    }
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         test_lists(lists[i].original, lists[i].folder, lists[i].kind,
                    lists[i].config);
