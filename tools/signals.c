@@ -34,6 +34,9 @@ dfx_signals_catch(void)
         if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL);
     }
+    /* A file beyond a limit is an error that write reports, not a death. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGXFSZ, &action, NULL);
 }
 
 const volatile sig_atomic_t *
