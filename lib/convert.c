@@ -10,11 +10,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "configs.h"
 #include "convert.h"
 #include "document.h"
+#include "out.h"
 #include "registry.h"
 
 void
@@ -346,25 +346,9 @@ choose_format(const dfx_convert_options *options, const char *dst,
 static dfx_status
 refuse_source(const dfx_index *index, const char *dst, dfx_error *err)
 {
-    struct stat target, source;
-
-    if (stat(dst, &target) != 0)
-        return DFX_OK;
-    for (size_t i = 0; i < index->io_count; i++) {
-        uint64_t base;
-        int fd = dfx_io_fd(index->ios[i], &base);
-
-        if (fd >= 0 && fstat(fd, &source) == 0 &&
-            source.st_dev == target.st_dev && source.st_ino == target.st_ino)
-            return dfx_fail_usage(err,
-                                  "%s is read from: it cannot be the "
-                                  "target, too",
-                                  dst);
-    }
-    if (stat(index->path, &source) == 0 && source.st_dev == target.st_dev &&
-        source.st_ino == target.st_ino)
-        return dfx_fail_usage(
-            err, "%s is the source: it cannot be the target, too", dst);
+    DFX_TRY(dfx_out_check_input(dst, index->path, err));
+    for (size_t i = 0; i < index->io_count; i++)
+        DFX_TRY(dfx_out_check_input(dst, dfx_io_name(index->ios[i]), err));
     return DFX_OK;
 }
 

@@ -473,6 +473,8 @@ identify(dfx_identity *identity, const dfx_identify_options *options,
     free(owners);
     if (status == DFX_OK)
         status = dfx_identity_choose(identity, err);
+    if (status == DFX_OK)
+        status = dfx_identity_describe(identity, err);
     return status;
 }
 

@@ -136,10 +136,12 @@ struct dfx_identity {
 const char *dfx_found_base_config(const dfx_identity *identity,
                                   const dfx_found *found);
 
-/* Chooses set, family, names of parts, and says why: the second half of
-   dfx_identify, in choose.c. */
+/* Chooses set, family and names of parts, in choose.c; then configs, evidence
+   and warnings, in describe.c: the second half of dfx_identify. */
 DFX_CHECKED dfx_status dfx_identity_choose(dfx_identity *identity,
                                            dfx_error *err);
+DFX_CHECKED dfx_status dfx_identity_describe(dfx_identity *identity,
+                                             dfx_error *err);
 /* The family of a model that has a name and no table, in models.c. */
 DFX_CHECKED dfx_status dfx_identity_name(dfx_identity *identity, bool *named,
                                          dfx_error *err);

@@ -14,6 +14,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/content.c lib/content.h \
 	lib/convert.c lib/convert.h \
 	lib/cpu.c lib/cpu.h \
+	lib/describe.c \
 	lib/digest.c lib/digest.h \
 	lib/document.c lib/document.h \
 	lib/error.c lib/error.h \
