@@ -18,8 +18,9 @@ if [ $# -eq 0 ]; then
         "$srcdir"/configure -q CC=clang --enable-fuzzers --enable-sanitizers
         make -s fuzz-targets
     )
-    set -- "$tmp"/tests/fuzz/fuzz_json "$tmp"/tests/fuzz/fuzz_map \
-        "$tmp"/tests/fuzz/fuzz_s*[a-z]
+    for source in "$srcdir"/tests/fuzz/fuzz_*.c; do
+        set -- "$@" "$tmp/tests/fuzz/$(basename "$source" .c)"
+    done
 fi
 
 status=0
