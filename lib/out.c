@@ -516,9 +516,10 @@ dfx_out_check_input(const char *dst, const char *input, dfx_error *err)
     for (;;) {
         if (stat(path[0] == '\0' ? "/" : path, &st) == 0 &&
             st.st_dev == target.st_dev && st.st_ino == target.st_ino)
-            return fail_exists(err, dst,
-                               "is an input, or the folder of one, and would "
-                               "be replaced");
+            return dfx_fail_usage(err,
+                                  "%s is an input, or the folder of one, and "
+                                  "would be replaced",
+                                  dst);
         slash = strrchr(path, '/');
         if (slash == NULL)
             return DFX_OK;

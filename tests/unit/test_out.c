@@ -270,14 +270,14 @@ test_inputs(void)
     CHECK(mkdir("in", 0777) == 0 && mkdir("in/unet", 0777) == 0, "an input");
     scratch_write("in/unet/w", "w", 1);
     CHECK(link("in/unet/w", "twin") == 0, "with a second name");
-    CHECK_U64(dfx_out_check_input("in/unet/w", "in/unet/w", &err), DFX_ERR_IO,
-              "is no target");
-    CHECK_TEXT(err.rule, "out.exists", "by this rule");
-    CHECK_U64(dfx_out_check_input("twin", "in/unet/w", &err), DFX_ERR_IO,
+    CHECK_U64(dfx_out_check_input("in/unet/w", "in/unet/w", &err),
+              DFX_ERR_USAGE, "is no target");
+    CHECK_TEXT(err.rule, "", "a mistake of the caller's, no fault of a file");
+    CHECK_U64(dfx_out_check_input("twin", "in/unet/w", &err), DFX_ERR_USAGE,
               "by no other name");
-    CHECK_U64(dfx_out_check_input("in", "in/unet/w", &err), DFX_ERR_IO,
+    CHECK_U64(dfx_out_check_input("in", "in/unet/w", &err), DFX_ERR_USAGE,
               "nor the folder that it is in");
-    CHECK_U64(dfx_out_check_input("in/../in", "in/unet", &err), DFX_ERR_IO,
+    CHECK_U64(dfx_out_check_input("in/../in", "in/unet", &err), DFX_ERR_USAGE,
               "however spelled");
     CHECK_U64(dfx_out_check_input("in/new", "in/unet", &err), DFX_OK,
               "a new name beside it is fine");
