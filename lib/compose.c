@@ -34,8 +34,8 @@ dfx_status
 dfx_composer_add(dfx_composer *c, const char *path, dfx_composed **out,
                  dfx_error *err)
 {
-    if (path == NULL || !dfx_grow((void **)&c->entries, &c->capacity, c->count,
-                                  sizeof *c->entries))
+    if (path == NULL ||
+        !dfx_grow(&c->entries, &c->capacity, c->count, sizeof *c->entries))
         return dfx_fail_nomem(err);
     c->entries[c->count] = (dfx_composed){.path = path};
     *out = &c->entries[c->count++];

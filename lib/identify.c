@@ -59,7 +59,7 @@ dfx_identity_warn(dfx_identity *identity, dfx_error *err, const char *fmt, ...)
     va_end(args);
     copy = dfx_arena_strdup(&identity->arena, text);
     if (copy == NULL ||
-        !dfx_grow((void **)&identity->warnings, &identity->warning_capacity,
+        !dfx_grow(&identity->warnings, &identity->warning_capacity,
                   identity->warning_count, sizeof *identity->warnings))
         return dfx_fail_nomem(err);
     identity->warnings[identity->warning_count++] = copy;
@@ -103,7 +103,7 @@ look_here(dfx_identity *identity, sightings *seen, const dfx_kind *kind,
     signature = dfx_kind_match(kind, identity->index, t->component, prefix);
     if (signature == NULL || strcmp(signature->all[0], first) != 0)
         return DFX_OK;
-    if (!dfx_grow((void **)&seen->items, &seen->capacity, seen->count,
+    if (!dfx_grow(&seen->items, &seen->capacity, seen->count,
                   sizeof *seen->items))
         return dfx_fail_nomem(err);
     seen->items[seen->count++] = (sighting){

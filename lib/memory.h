@@ -22,8 +22,7 @@ void *dfx_arena_alloc(dfx_arena *arena, size_t size);
 void *dfx_arena_array(dfx_arena *arena, size_t count, size_t item_size);
 char *dfx_arena_strndup(dfx_arena *arena, const char *text, size_t size);
 char *dfx_arena_strdup(dfx_arena *arena, const char *text);
-char *dfx_arena_printf(dfx_arena *arena, const char *fmt, ...)
-    DFX_PRINTF(2, 3);
+char *dfx_arena_printf(dfx_arena *arena, const char *fmt, ...) DFX_PRINTF(2, 3);
 
 /*
  * Makes room for one more item in a heap array. items is the address of the
@@ -34,7 +33,7 @@ bool dfx_grow(void *items, size_t *capacity, size_t count, size_t item_size);
 
 /* Text that grows. Zeroed is empty; data is NUL-terminated once written to. */
 typedef struct dfx_text {
-    char *data; /* owned: free() it, or take it */
+    char *data;  /* owned: free() it, or take it */
     size_t size; /* without the NUL */
     size_t capacity;
     bool failed; /* memory ran out at some point: check once at the end */

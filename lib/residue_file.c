@@ -216,7 +216,7 @@ fill_preview(const dfx_conversion *conversion, dfx_index *preview,
         const dfx_item *item = &bundle->items[i];
         dfx_tensor *t;
 
-        if (!dfx_grow((void **)&preview->tensors, &preview->tensor_capacity,
+        if (!dfx_grow(&preview->tensors, &preview->tensor_capacity,
                       preview->tensor_count, sizeof *preview->tensors))
             return dfx_fail_nomem(err);
         t = &preview->tensors[preview->tensor_count++];

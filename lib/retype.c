@@ -62,7 +62,7 @@ add_rule(dfx_retype *retype, const char *text, size_t size, dfx_error *err)
         status = dfx_fail_usage(err, "type rule \"%s\": %s", copy, reason);
         goto out;
     }
-    if (dfx_grow((void **)&retype->rules, &retype->capacity, retype->count,
+    if (dfx_grow(&retype->rules, &retype->capacity, retype->count,
                  sizeof *retype->rules)) {
         retype->rules[retype->count++] = rule;
     } else {

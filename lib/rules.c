@@ -258,7 +258,7 @@ emit(expansion *x, const dfx_row *row, uint32_t parts, dfx_error *err)
     bool stack = row->op == DFX_OP_STACK;
     dfx_pair *pair;
 
-    if (!dfx_grow((void **)&x->pairs, &x->capacity, x->count, sizeof *x->pairs))
+    if (!dfx_grow(&x->pairs, &x->capacity, x->count, sizeof *x->pairs))
         return dfx_fail_nomem(err);
     pair = &x->pairs[x->count];
     *pair = (dfx_pair){
