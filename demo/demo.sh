@@ -40,8 +40,8 @@ step "A Diffusers folder"
 run dfx-inspect model
 
 step "What would be written, without writing it (the first lines)"
-run dfx-convert -n model single.safetensors >plan
-sed 12q plan
+run dfx-convert -nv model single.safetensors >plan
+sed 14q plan
 echo "... $(wc -l <plan) lines"
 [ ! -e single.safetensors ] || fail "-n wrote its target"
 
