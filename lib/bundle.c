@@ -6,6 +6,7 @@
 #include "bundle.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 dfx_status
 dfx_bundle_add(dfx_bundle *bundle, uint32_t component, const char *name,
@@ -50,6 +51,38 @@ dfx_bundle_add_meta(dfx_bundle *bundle, uint32_t component, const char *key,
     bundle->metadata[bundle->meta_count++] =
         (dfx_meta){.component = component, .key = key, .value = value};
     return DFX_OK;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    const dfx_item *x = *(const dfx_item *const *)a;
+    const dfx_item *y = *(const dfx_item *const *)b;
+
+    if (x->component != y->component)
+        return x->component < y->component ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+dfx_status
+dfx_bundle_check_names(const dfx_bundle *bundle, dfx_error *err)
+{
+    const dfx_item **items = malloc((bundle->item_count + 1) * sizeof *items);
+    dfx_status status = DFX_OK;
+
+    if (items == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < bundle->item_count; i++)
+        items[i] = &bundle->items[i];
+    qsort(items, bundle->item_count, sizeof *items, by_name);
+    for (size_t i = 1; i < bundle->item_count && status == DFX_OK; i++)
+        if (by_name(&items[i - 1], &items[i]) == 0) {
+            status = dfx_fail(err, DFX_RULE_CONVERT_CLASH, DFX_NO_OFFSET,
+                              "two tensors would get this name");
+            dfx_error_in_tensor(err, items[i]->name);
+        }
+    free(items);
+    return status;
 }
 
 void

@@ -233,41 +233,6 @@ make_files(dfx_conversion *conversion, dfx_error *err)
     return DFX_OK;
 }
 
-static int
-by_name(const void *a, const void *b)
-{
-    const dfx_item *x = *(const dfx_item *const *)a;
-    const dfx_item *y = *(const dfx_item *const *)b;
-
-    if (x->component != y->component)
-        return x->component < y->component ? -1 : 1;
-    return strcmp(x->name, y->name);
-}
-
-/* Two tensors of one name would make a file that no reader accepts. */
-static dfx_status
-refuse_clashes(const dfx_conversion *conversion, dfx_error *err)
-{
-    const dfx_bundle *bundle = &conversion->bundle;
-    const dfx_item **items = malloc((bundle->item_count + 1) * sizeof *items);
-    dfx_status status = DFX_OK;
-
-    if (items == NULL)
-        return dfx_fail_nomem(err);
-    for (size_t i = 0; i < bundle->item_count; i++)
-        items[i] = &bundle->items[i];
-    qsort(items, bundle->item_count, sizeof *items, by_name);
-    for (size_t i = 1; i < bundle->item_count && status == DFX_OK; i++)
-        if (items[i]->component == items[i - 1]->component &&
-            strcmp(items[i]->name, items[i - 1]->name) == 0) {
-            status = dfx_fail(err, DFX_RULE_CONVERT_CLASH, DFX_NO_OFFSET,
-                              "two tensors would get this name");
-            dfx_error_in_tensor(err, items[i]->name);
-        }
-    free(items);
-    return status;
-}
-
 dfx_status
 dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
 {
@@ -289,7 +254,7 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(dfx_residue_to_file(conversion, err));
     }
     DFX_TRY(add_user_metadata(conversion, err));
-    return refuse_clashes(conversion, err);
+    return dfx_bundle_check_names(&conversion->bundle, err);
 }
 
 void

@@ -20,8 +20,9 @@ enum {
     MAX_DOCUMENT =
         64 * 1024, /* what is kept word for word: a config has 2 KiB */
     MAX_FILE =
-        4 * 1024 * 1024, /* what may be one of ours: the vocabulary, 1 MiB */
-    MAX_NUMBERS = 64     /* a marker holds four */
+        4 * 1024 * 1024,    /* what may be one of ours: the vocabulary, 1 MiB */
+    MAX_HEADER = 100000000, /* as formats read: what is kept was read */
+    MAX_NUMBERS = 64        /* a marker holds four */
 };
 
 /* ---- Markers ------------------------------------------------------------- */
@@ -105,13 +106,26 @@ add_markers(dfx_conversion *conversion, dfx_error *err)
 
 /* ---- The side-car comes back --------------------------------------------- */
 
-static bool
-has_item(const dfx_bundle *bundle, const char *name)
+static int
+compare_names(const void *a, const void *b)
 {
+    const char *const *x = a, *const *y = b;
+
+    return strcmp(*x, *y);
+}
+
+/* The names of a bundle's items, sorted; owned. NULL if memory ran out. */
+static const char **
+sorted_names(const dfx_bundle *bundle)
+{
+    const char **names = malloc((bundle->item_count + 1) * sizeof *names);
+
+    if (names == NULL)
+        return NULL;
     for (size_t i = 0; i < bundle->item_count; i++)
-        if (strcmp(bundle->items[i].name, name) == 0)
-            return true;
-    return false;
+        names[i] = bundle->items[i].name;
+    qsort(names, bundle->item_count, sizeof *names, compare_names);
+    return names;
 }
 
 static dfx_status
@@ -119,8 +133,8 @@ read_header(dfx_conversion *conversion, const dfx_tensor *t, dfx_error *err)
 {
     uint8_t *header;
 
-    if (t->type != DFX_TYPE_U8 || t->data.size > SIZE_MAX - 1)
-        return DFX_OK;
+    if (t->type != DFX_TYPE_U8 || t->data.size > MAX_HEADER)
+        return DFX_OK; /* not one of ours */
     header = dfx_arena_alloc(&conversion->plan->arena, (size_t)t->data.size);
     if (header == NULL)
         return dfx_fail_nomem(err);
@@ -130,11 +144,13 @@ read_header(dfx_conversion *conversion, const dfx_tensor *t, dfx_error *err)
     return DFX_OK;
 }
 
+/* The side-car's tensors but those that a component of the folder has now:
+   names, sorted. */
 static dfx_status
-restore(dfx_conversion *conversion, uint32_t side_car, dfx_error *err)
+restore_tensors(dfx_conversion *conversion, uint32_t side_car,
+                const char **names, size_t name_count, dfx_error *err)
 {
     const dfx_index *index = conversion->index;
-    const cJSON *pair;
 
     for (size_t i = 0; i < index->tensor_count; i++) {
         const dfx_tensor *t = &index->tensors[i];
@@ -146,11 +162,28 @@ restore(dfx_conversion *conversion, uint32_t side_car, dfx_error *err)
             DFX_TRY(read_header(conversion, t, err));
             continue;
         }
-        if (has_item(&conversion->bundle, t->name))
-            continue; /* a component of the folder has it now */
+        if (bsearch(&t->name, names, name_count, sizeof *names,
+                    compare_names) != NULL)
+            continue;
         DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
         DFX_TRY(dfx_bundle_add(&conversion->bundle, 0, t->name, x, err));
     }
+    return DFX_OK;
+}
+
+static dfx_status
+restore(dfx_conversion *conversion, uint32_t side_car, dfx_error *err)
+{
+    const char **names = sorted_names(&conversion->bundle);
+    const cJSON *pair;
+    dfx_status status;
+
+    if (names == NULL)
+        return dfx_fail_nomem(err);
+    status = restore_tensors(conversion, side_car, names,
+                             conversion->bundle.item_count, err);
+    free(names);
+    DFX_TRY(status);
     cJSON_ArrayForEach(pair, dfx_doc_get(conversion->residue, "metadata"))
     {
         const cJSON *key = cJSON_GetArrayItem(pair, 0);
@@ -195,6 +228,7 @@ add_leftovers(dfx_conversion *conversion, dfx_error *err)
             DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
             DFX_TRY(dfx_bundle_add(&conversion->bundle, 0, name, x, err));
             dfx_tallies_keep(&counts, left->what, t->data.size);
+            break; /* a file of two parts gives it once */
         }
     }
     return dfx_tallies_note(conversion->plan, &counts, "kept", err);
@@ -548,6 +582,7 @@ dfx_residue_to_file(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(add_markers(conversion, err));
     if (conversion->options->only != NULL)
         return DFX_OK; /* components were asked for, not their pipeline */
+    DFX_TRY(dfx_bundle_check_names(&conversion->bundle, err));
     DFX_TRY(describe_folder(conversion, first_extra, &value, err));
     if (value != NULL)
         DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, 0, DFX_RESIDUE_KEY,

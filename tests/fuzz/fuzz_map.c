@@ -147,7 +147,7 @@ static void
 add_document(source *s, char *line)
 {
     char *text = strchr(line, ' ');
-    char path[256];
+    char path[512];
 
     if (text == NULL)
         return;

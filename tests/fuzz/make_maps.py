@@ -109,6 +109,10 @@ def main():
     write("folder-two", ["/unet"],
           cut(component("sd15", "unet"), front="unet."),
           cut([["x." + n, *rest] for n, *rest in component("taesd", "vae")]))
+    write("folder-lone", ["/"], cut(component("sd15", "text_encoder")),
+          ["x.final_layer_norm.weight F16 64"],
+          cut([["y." + n, *rest] for n, *rest in component("taesd", "vae")]),
+          ['=config.json {"architectures":["CLIPTextModel"]}'])
     write("folder-unet", ["/"],
           cut(component("sd15", "unet"), front="unet."),
           ['=config.json {"_class_name":"UNet2DConditionModel"}'])
