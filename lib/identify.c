@@ -16,6 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More models than anybody puts into one source; time and memory go with the
+   square of it. */
+enum { MAX_PARTS = 256 };
+
 /* A place where the first name of a signature was seen. */
 typedef struct sighting {
     const dfx_kind *kind;
@@ -181,10 +185,45 @@ variant_row(const dfx_found *found, const dfx_variant_row **out, dfx_error *err)
     return DFX_OK;
 }
 
+static int
+compare_numbers(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* Gives a part all that nobody owns of its component, behind its prefix, in the
+   order of the source. */
+static dfx_status
+claim_all(dfx_identity *identity, dfx_found *found, bool *owned, dfx_error *err)
+{
+    const dfx_index *index = identity->index;
+    size_t count = 0, used = 0;
+    const dfx_tensor *const *list =
+        dfx_index_starting(index, found->component, found->view.prefix, &count);
+    uint32_t *tensors =
+        dfx_arena_array(&identity->arena, count, sizeof *tensors);
+
+    if (tensors == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)(list[i] - index->tensors);
+
+        if (owned[at])
+            continue;
+        owned[at] = true;
+        tensors[used++] = at;
+    }
+    qsort(tensors, used, sizeof *tensors, compare_numbers);
+    found->view.tensors = tensors;
+    found->view.tensor_count = used;
+    return DFX_OK;
+}
+
 /* Derives and expands; claims the tensors that the pairs name. */
 static dfx_status
-claim(dfx_identity *identity, dfx_found *found, uint32_t owner,
-      uint32_t *owners, dfx_error *err)
+claim(dfx_identity *identity, dfx_found *found, bool *owned, dfx_error *err)
 {
     const dfx_index *index = identity->index;
     const dfx_variant_row *row;
@@ -201,7 +240,7 @@ claim(dfx_identity *identity, dfx_found *found, uint32_t owner,
                                  &found->facts, &found->pairs,
                                  &found->pair_count, err));
     tensors =
-        dfx_arena_array(&identity->arena, index->tensor_count, sizeof *tensors);
+        dfx_arena_array(&identity->arena, found->pair_count, sizeof *tensors);
     missing =
         dfx_arena_array(&identity->arena, found->pair_count, sizeof *missing);
     if (tensors == NULL || missing == NULL)
@@ -216,22 +255,15 @@ claim(dfx_identity *identity, dfx_found *found, uint32_t owner,
             missing[missing_count] = source_name(identity, found, pair);
             if (missing[missing_count++] == NULL)
                 return dfx_fail_nomem(err);
-        } else if (owners[t - index->tensors] == UINT32_MAX) {
-            owners[t - index->tensors] = owner;
+        } else if (!owned[t - index->tensors]) {
+            owned[t - index->tensors] = true;
             tensors[count++] = (uint32_t)(t - index->tensors);
         }
     }
-    if (found->kind->rows == NULL) /* recognised only: all that is there */
-        for (uint32_t i = 0; i < index->tensor_count; i++)
-            if (index->tensors[i].component == found->component &&
-                owners[i] == UINT32_MAX &&
-                strncmp(index->tensors[i].name, found->view.prefix,
-                        strlen(found->view.prefix)) == 0) {
-                owners[i] = owner;
-                tensors[count++] = i;
-            }
     found->view.tensors = tensors;
     found->view.tensor_count = count;
+    if (found->kind->rows == NULL) /* recognised only: all that is there */
+        DFX_TRY(claim_all(identity, found, owned, err));
     found->view.missing = missing;
     found->view.missing_count = missing_count;
 
@@ -247,37 +279,22 @@ claim(dfx_identity *identity, dfx_found *found, uint32_t owner,
 
 /* A component of a folder that no kind knows: carried as it is. */
 static dfx_status
-claim_unknown(dfx_identity *identity, dfx_found *found, uint32_t owner,
-              uint32_t *owners, dfx_error *err)
+claim_unknown(dfx_identity *identity, dfx_found *found, bool *owned,
+              dfx_error *err)
 {
-    const dfx_index *index = identity->index;
-    uint32_t *tensors =
-        dfx_arena_array(&identity->arena, index->tensor_count, sizeof *tensors);
-    size_t count = 0;
-
-    if (tensors == NULL)
-        return dfx_fail_nomem(err);
-    for (uint32_t i = 0; i < index->tensor_count; i++)
-        if (index->tensors[i].component == found->component &&
-            owners[i] == UINT32_MAX) {
-            owners[i] = owner;
-            tensors[count++] = i;
-        }
     found->view.family = "unknown";
     found->view.prefix = "";
     found->view.layout = DFX_LAYOUT_UNKNOWN;
-    found->view.tensors = tensors;
-    found->view.tensor_count = count;
-    return DFX_OK;
+    return claim_all(identity, found, owned, err);
 }
 
 static bool
 holds_tensors(const dfx_index *index, uint32_t component)
 {
-    for (size_t i = 0; i < index->tensor_count; i++)
-        if (index->tensors[i].component == component)
-            return true;
-    return false;
+    size_t count = 0;
+
+    dfx_index_starting(index, component, "", &count);
+    return count > 0;
 }
 
 static bool
@@ -289,8 +306,19 @@ has_part(const dfx_identity *identity, uint32_t component)
     return false;
 }
 
+/* The next part to be found. */
 static dfx_status
-find_parts(dfx_identity *identity, uint32_t *owners, dfx_error *err)
+new_part(dfx_identity *identity, dfx_found **found, dfx_error *err)
+{
+    if (identity->found_count == MAX_PARTS)
+        return dfx_fail(err, DFX_RULE_LIMIT_INDEX, DFX_NO_OFFSET,
+                        "more than %d models in one source", MAX_PARTS);
+    *found = &identity->found[identity->found_count++];
+    return DFX_OK;
+}
+
+static dfx_status
+find_parts(dfx_identity *identity, bool *owned, dfx_error *err)
 {
     const dfx_index *index = identity->index;
     uint32_t skip = dfx_index_find_component(index, DFX_RESIDUE);
@@ -300,8 +328,7 @@ find_parts(dfx_identity *identity, uint32_t *owners, dfx_error *err)
     if (status != DFX_OK)
         goto out;
     identity->found =
-        dfx_arena_array(&identity->arena, seen.count + index->component_count,
-                        sizeof *identity->found);
+        dfx_arena_array(&identity->arena, MAX_PARTS, sizeof *identity->found);
     if (identity->found == NULL) {
         status = dfx_fail_nomem(err);
         goto out;
@@ -310,32 +337,34 @@ find_parts(dfx_identity *identity, uint32_t *owners, dfx_error *err)
        evidence for another one inside it. */
     for (size_t i = 0; i < seen.count && status == DFX_OK; i++) {
         const sighting *s = &seen.items[i];
-        dfx_found *found = &identity->found[identity->found_count];
+        dfx_found *found = NULL;
 
-        if (owners[s->tensor] != UINT32_MAX)
+        if (owned[s->tensor])
             continue;
         /* A folder's component is one part, whatever else its file holds. */
         if (s->component != 0 && has_part(identity, s->component))
             continue;
+        status = new_part(identity, &found, err);
+        if (status != DFX_OK)
+            break;
         found->kind = s->kind;
         found->signature = s->signature;
         found->component = s->component;
         found->view.prefix = s->prefix;
         found->view.layout = s->signature->layout;
-        status = claim(identity, found, (uint32_t)identity->found_count, owners,
-                       err);
-        identity->found_count++;
+        status = claim(identity, found, owned, err);
     }
     for (uint32_t c = 0; c < index->component_count && status == DFX_OK; c++) {
-        dfx_found *found = &identity->found[identity->found_count];
+        dfx_found *found = NULL;
 
         if (c == skip || index->components[c].name[0] == '\0' ||
             has_part(identity, c) || !holds_tensors(index, c))
             continue;
+        status = new_part(identity, &found, err);
+        if (status != DFX_OK)
+            break;
         found->component = c;
-        status = claim_unknown(identity, found, (uint32_t)identity->found_count,
-                               owners, err);
-        identity->found_count++;
+        status = claim_unknown(identity, found, owned, err);
     }
 out:
     free(seen.items);
@@ -373,38 +402,69 @@ part_of(dfx_identity *identity, const dfx_tensor *t)
     return best;
 }
 
+/* Lists the names of no table under the parts whose prefixes they have. parts
+   has a part or NULL for every leftover. */
+static dfx_status
+list_unexpected(dfx_identity *identity, dfx_found *const *parts, dfx_error *err)
+{
+    for (size_t p = 0; p < identity->found_count; p++) {
+        dfx_found *found = &identity->found[p];
+        const char **names;
+        size_t count = 0, used = 0;
+
+        for (size_t i = 0; i < identity->leftover_count; i++)
+            count += parts[i] == found && !identity->leftovers[i].known;
+        names = dfx_arena_array(&identity->arena, count, sizeof *names);
+        if (names == NULL)
+            return dfx_fail_nomem(err);
+        for (size_t i = 0; i < identity->leftover_count; i++)
+            if (parts[i] == found && !identity->leftovers[i].known)
+                names[used++] =
+                    identity->index->tensors[identity->leftovers[i].tensor]
+                        .name;
+        found->view.unexpected = names;
+        found->view.unexpected_count = count;
+    }
+    return DFX_OK;
+}
+
+static const dfx_leftover *
+row_of(const dfx_tensor *t, const dfx_found *part)
+{
+    const dfx_leftover *row = listed(dfx_pipelines_table.leftovers, t->name);
+
+    if (row == NULL && part != NULL && part->kind != NULL)
+        row =
+            listed(part->kind->leftovers, t->name + strlen(part->view.prefix));
+    return row;
+}
+
 /* Gives each tensor that nobody owns its fate. */
 static dfx_status
-sort_leftovers(dfx_identity *identity, const uint32_t *owners, dfx_error *err)
+sort_leftovers(dfx_identity *identity, const bool *owned, dfx_error *err)
 {
     const dfx_index *index = identity->index;
     uint32_t skip = dfx_index_find_component(index, DFX_RESIDUE);
-    const char **names; /* of the unexpected, by part */
-    size_t *counts;
+    dfx_found **parts; /* of the leftovers */
+    size_t count = 0;
 
-    identity->leftovers = dfx_arena_array(&identity->arena, index->tensor_count,
-                                          sizeof *identity->leftovers);
-    names =
-        dfx_arena_array(&identity->arena, index->tensor_count, sizeof *names);
-    counts = dfx_arena_array(&identity->arena, identity->found_count + 1,
-                             sizeof *counts);
-    if (identity->leftovers == NULL || names == NULL || counts == NULL)
+    for (size_t i = 0; i < index->tensor_count; i++)
+        count += !owned[i] && index->tensors[i].component != skip;
+    identity->leftovers =
+        dfx_arena_array(&identity->arena, count, sizeof *identity->leftovers);
+    parts = dfx_arena_array(&identity->arena, count, sizeof *parts);
+    if (identity->leftovers == NULL || parts == NULL)
         return dfx_fail_nomem(err);
     for (uint32_t i = 0; i < index->tensor_count; i++) {
         const dfx_tensor *t = &index->tensors[i];
-        dfx_leftover_found *left =
-            &identity->leftovers[identity->leftover_count];
+        size_t at = identity->leftover_count;
         const dfx_leftover *row;
-        dfx_found *part;
 
-        if (owners[i] != UINT32_MAX || t->component == skip)
+        if (owned[i] || t->component == skip)
             continue;
-        part = part_of(identity, t);
-        row = listed(dfx_pipelines_table.leftovers, t->name);
-        if (row == NULL && part != NULL && part->kind != NULL)
-            row = listed(part->kind->leftovers,
-                         t->name + strlen(part->view.prefix));
-        *left = (dfx_leftover_found){
+        parts[at] = part_of(identity, t);
+        row = row_of(t, parts[at]);
+        identity->leftovers[at] = (dfx_leftover_found){
             .tensor = i,
             .fate = row != NULL ? row->fate : DFX_FATE_ASIDE,
             .known = row != NULL,
@@ -412,28 +472,7 @@ sort_leftovers(dfx_identity *identity, const uint32_t *owners, dfx_error *err)
         };
         identity->leftover_count++;
     }
-    /* Names of no table, under the part whose prefix they have. */
-    for (size_t p = 0; p < identity->found_count; p++) {
-        dfx_found *found = &identity->found[p];
-        const char **mine;
-        size_t count = 0;
-
-        for (size_t i = 0; i < identity->leftover_count; i++) {
-            const dfx_leftover_found *left = &identity->leftovers[i];
-            const dfx_tensor *t = &index->tensors[left->tensor];
-
-            if (!left->known && part_of(identity, t) == found)
-                names[count++] = t->name;
-        }
-        mine = dfx_arena_array(&identity->arena, count, sizeof *mine);
-        if (mine == NULL)
-            return dfx_fail_nomem(err);
-        if (count > 0)
-            memcpy(mine, names, count * sizeof *mine);
-        found->view.unexpected = mine;
-        found->view.unexpected_count = count;
-    }
-    return DFX_OK;
+    return list_unexpected(identity, parts, err);
 }
 
 /* ---- The whole ----------------------------------------------------------- */
@@ -458,19 +497,17 @@ identify(dfx_identity *identity, const dfx_identify_options *options,
          dfx_error *err)
 {
     size_t count = identity->index->tensor_count;
-    uint32_t *owners = malloc((count + 1) * sizeof *owners);
+    bool *owned = calloc(count + 1, sizeof *owned);
     dfx_status status;
 
-    if (owners == NULL)
+    if (owned == NULL)
         return dfx_fail_nomem(err);
-    for (size_t i = 0; i < count; i++)
-        owners[i] = UINT32_MAX;
     status = copy_options(identity, options, err);
     if (status == DFX_OK)
-        status = find_parts(identity, owners, err);
+        status = find_parts(identity, owned, err);
     if (status == DFX_OK)
-        status = sort_leftovers(identity, owners, err);
-    free(owners);
+        status = sort_leftovers(identity, owned, err);
+    free(owned);
     if (status == DFX_OK)
         status = dfx_identity_choose(identity, err);
     if (status == DFX_OK)

@@ -60,6 +60,7 @@ dfx_index_free(dfx_index *index)
     free(index->files);
     free(index->components);
     free(index->sorted);
+    free(index->by_name);
     free(index->tensors);
     dfx_arena_fini(&index->arena);
     free(index);
@@ -301,12 +302,38 @@ compare_slots(const void *a, const void *b)
     return compare_tensors(x->tensor, y->tensor);
 }
 
+static int
+compare_pointers(const void *a, const void *b)
+{
+    const dfx_tensor *const *x = a, *const *y = b;
+
+    return compare_tensors(*x, *y);
+}
+
+static dfx_status
+sort_names(dfx_index *index, dfx_error *err)
+{
+    size_t count = index->tensor_count;
+    const dfx_tensor **list = calloc(count + 1, sizeof *list);
+
+    if (list == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        list[i] = &index->tensors[i];
+    qsort(list, count, sizeof *list, compare_pointers);
+    free(index->by_name);
+    index->by_name = list;
+    return DFX_OK;
+}
+
 dfx_status
 dfx_index_seal(dfx_index *index, dfx_error *err)
 {
     size_t count = index->tensor_count;
-    slot *sorted = calloc(count + 1, sizeof *sorted);
+    slot *sorted;
 
+    DFX_TRY(sort_names(index, err));
+    sorted = calloc(count + 1, sizeof *sorted);
     if (sorted == NULL)
         return dfx_fail_nomem(err);
     for (size_t i = 0; i < count; i++) {
@@ -342,6 +369,39 @@ dfx_index_find(const dfx_index *index, uint32_t component, const char *name)
                                 sizeof key, compare_slots);
 
     return found == NULL ? NULL : found->tensor;
+}
+
+/* Where the names that start with front begin, or end. */
+static size_t
+bound_of(const dfx_index *index, uint32_t component, const char *front,
+         size_t size, bool end)
+{
+    size_t low = 0, high = index->tensor_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const dfx_tensor *t = index->by_name[middle];
+        int order = t->component != component
+                        ? (t->component < component ? -1 : 1)
+                        : strncmp(t->name, front, size);
+
+        if (order < 0 || (order == 0 && end))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const dfx_tensor *const *
+dfx_index_starting(const dfx_index *index, uint32_t component,
+                   const char *front, size_t *count)
+{
+    size_t size = strlen(front);
+    size_t first = bound_of(index, component, front, size, false);
+
+    *count = bound_of(index, component, front, size, true) - first;
+    return index->by_name + first;
 }
 
 const dfx_file *

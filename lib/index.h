@@ -19,6 +19,7 @@ struct dfx_index {
     dfx_tensor *tensors;
     size_t tensor_count, tensor_capacity;
     struct dfx_index_slot *sorted; /* owned; NULL until sealed */
+    const dfx_tensor **by_name;    /* owned; by component, then by name */
     dfx_component *components;
     size_t component_count, component_capacity;
     dfx_file *files;
@@ -103,6 +104,11 @@ DFX_CHECKED dfx_status dfx_index_seal(dfx_index *index, dfx_error *err);
 /* NULL if there is none. index is sealed: a binary search. */
 const dfx_tensor *dfx_index_find(const dfx_index *index, uint32_t component,
                                  const char *name);
+/* All of a component whose names start with front, in the order of their names:
+   the first of *count. index is sealed. */
+const dfx_tensor *const *dfx_index_starting(const dfx_index *index,
+                                            uint32_t component,
+                                            const char *front, size_t *count);
 const dfx_file *dfx_index_find_file(const dfx_index *index, const char *path);
 /* The value of a metadata key of a component, or NULL. */
 const char *dfx_index_find_meta(const dfx_index *index, uint32_t component,

@@ -11,48 +11,20 @@
 #include "identify.h"
 
 static bool
-known_name(const char *pattern, const char *name)
-{
-    size_t size = strlen(pattern);
-
-    if (pattern[0] == '*')
-        return strstr(name, pattern + 1) != NULL;
-    if (size > 0 && pattern[size - 1] == '.')
-        return strncmp(name, pattern, size) == 0;
-    return strcmp(name, pattern) == 0;
-}
-
-static const dfx_tensor *
-any_named(const dfx_index *index, uint32_t component, const char *prefix,
-          const char *pattern)
-{
-    size_t size = strlen(prefix);
-
-    for (size_t i = 0; i < index->tensor_count; i++) {
-        const dfx_tensor *t = &index->tensors[i];
-
-        if (t->component == component && strncmp(t->name, prefix, size) == 0 &&
-            known_name(pattern, t->name + size))
-            return t;
-    }
-    return NULL;
-}
-
-static bool
 known_fits(const dfx_known *known, const dfx_index *index, uint32_t component,
            const char *prefix)
 {
     const dfx_signature *s = &known->signature;
 
     for (size_t i = 0; s->all[i] != NULL; i++)
-        if (any_named(index, component, prefix, s->all[i]) == NULL)
+        if (dfx_find_behind(index, component, prefix, s->all[i]) == NULL)
             return false;
     for (size_t i = 0; s->none[i] != NULL; i++)
-        if (any_named(index, component, prefix, s->none[i]) != NULL)
+        if (dfx_find_behind(index, component, prefix, s->none[i]) != NULL)
             return false;
     for (size_t i = 0; i < 4 && s->ranks[i].name != NULL; i++) {
         const dfx_tensor *t =
-            any_named(index, component, prefix, s->ranks[i].name);
+            dfx_find_behind(index, component, prefix, s->ranks[i].name);
 
         if (t == NULL || t->rank != s->ranks[i].rank)
             return false;

@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 8 }; /* of rows in rows */
+enum {
+    DEPTH_MAX = 8,      /* of rows in rows */
+    PAIRS_MAX = 1 << 18 /* of a table; the largest model has some thousands */
+};
 
 static const char *const op_names[] = {
     [DFX_OP_SAME] = "same",
@@ -258,6 +261,9 @@ emit(expansion *x, const dfx_row *row, uint32_t parts, dfx_error *err)
     bool stack = row->op == DFX_OP_STACK;
     dfx_pair *pair;
 
+    if (x->count == PAIRS_MAX)
+        return dfx_fail(err, DFX_RULE_LIMIT_INDEX, DFX_NO_OFFSET,
+                        "a model of more than %d tensors", PAIRS_MAX);
     if (!dfx_grow(&x->pairs, &x->capacity, x->count, sizeof *x->pairs))
         return dfx_fail_nomem(err);
     pair = &x->pairs[x->count];

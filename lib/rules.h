@@ -234,6 +234,14 @@ int64_t dfx_view_dim(const dfx_view *view, unsigned dim, const char *fmt, ...)
 int64_t dfx_view_count(const dfx_view *view, const char *front,
                        const char *back);
 
+/*
+ * A tensor whose name behind prefix fits one of a signature's patterns; NULL if
+ * there is none. Takes time for what stands behind the prefix, not for the rest
+ * of the index: a hostile file has a prefix for every name.
+ */
+const dfx_tensor *dfx_find_behind(const dfx_index *index, uint32_t component,
+                                  const char *prefix, const char *pattern);
+
 /* The kind tells whether the names behind prefix fit one of its signatures. */
 const dfx_signature *dfx_kind_match(const dfx_kind *kind,
                                     const dfx_index *index, uint32_t component,

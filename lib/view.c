@@ -142,55 +142,38 @@ dfx_view_count(const dfx_view *view, const char *front, const char *back)
 
 /* ---- Signatures -------------------------------------------------------- */
 
-/* The name of a tensor behind the prefix, or NULL. */
-static const char *
-behind(const dfx_tensor *t, uint32_t component, const char *prefix, size_t size)
-{
-    if (t->component != component || strncmp(t->name, prefix, size) != 0)
-        return NULL;
-    return t->name + size;
-}
-
-/* A name that starts with the pattern, or holds it where it starts with '*'. */
-static bool
-any_fits(const dfx_index *index, uint32_t component, const char *prefix,
-         const char *pattern)
-{
-    size_t size = strlen(prefix), pattern_size = strlen(pattern);
-
-    for (size_t i = 0; i < index->tensor_count; i++) {
-        const char *name = behind(&index->tensors[i], component, prefix, size);
-
-        if (name == NULL)
-            continue;
-        if (pattern[0] == '*' ? strstr(name, pattern + 1) != NULL
-                              : strncmp(name, pattern, pattern_size) == 0)
-            return true;
-    }
-    return false;
-}
-
+/* The first name behind the prefix that holds the text. */
 static const dfx_tensor *
-find_behind(const dfx_index *index, uint32_t component, const char *prefix,
-            const char *name)
+find_holding(const dfx_index *index, uint32_t component, const char *prefix,
+             const char *text)
+{
+    size_t size = strlen(prefix), count = 0;
+    const dfx_tensor *const *list =
+        dfx_index_starting(index, component, prefix, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (strstr(list[i]->name + size, text) != NULL)
+            return list[i];
+    return NULL;
+}
+
+const dfx_tensor *
+dfx_find_behind(const dfx_index *index, uint32_t component, const char *prefix,
+                const char *pattern)
 {
     char full[DFX_ERROR_CHARS]; /* longer prefixes are no model's */
-    int size = snprintf(full, sizeof full, "%s%s", prefix, name);
+    int size = snprintf(full, sizeof full, "%s%s", prefix, pattern);
+    const dfx_tensor *const *list;
+    size_t count = 0;
 
-    if (size < 0 || (size_t)size >= sizeof full)
+    if (size <= 0 || (size_t)size >= sizeof full)
         return NULL;
-    return dfx_index_find(index, component, full);
-}
-
-static bool
-is_there(const dfx_index *index, uint32_t component, const char *prefix,
-         const char *pattern)
-{
-    size_t size = strlen(pattern);
-
-    if (pattern[0] == '*' || (size > 0 && pattern[size - 1] == '.'))
-        return any_fits(index, component, prefix, pattern);
-    return find_behind(index, component, prefix, pattern) != NULL;
+    if (pattern[0] == '*')
+        return find_holding(index, component, prefix, pattern + 1);
+    if (full[size - 1] != '.')
+        return dfx_index_find(index, component, full);
+    list = dfx_index_starting(index, component, full, &count);
+    return count > 0 ? list[0] : NULL;
 }
 
 static bool
@@ -202,7 +185,7 @@ ranks_fit(const dfx_signature *s, const dfx_index *index, uint32_t component,
 
         if (s->ranks[i].name == NULL)
             break;
-        t = find_behind(index, component, prefix, s->ranks[i].name);
+        t = dfx_find_behind(index, component, prefix, s->ranks[i].name);
         if (t != NULL && t->rank != s->ranks[i].rank)
             return false;
     }
@@ -216,7 +199,7 @@ signature_fits(const dfx_signature *s, const dfx_index *index,
     for (size_t i = 0; i < sizeof s->all / sizeof *s->all; i++) {
         if (s->all[i] == NULL)
             break;
-        if (!is_there(index, component, prefix, s->all[i]))
+        if (dfx_find_behind(index, component, prefix, s->all[i]) == NULL)
             return false;
     }
     if (!ranks_fit(s, index, component, prefix))
@@ -224,7 +207,7 @@ signature_fits(const dfx_signature *s, const dfx_index *index,
     for (size_t i = 0; i < sizeof s->none / sizeof *s->none; i++) {
         if (s->none[i] == NULL)
             break;
-        if (is_there(index, component, prefix, s->none[i]))
+        if (dfx_find_behind(index, component, prefix, s->none[i]) != NULL)
             return false;
     }
     return true;
