@@ -14,7 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MARKER_MAX = 64 }; /* numbers in a marker tensor */
+enum {
+    MARKER_MAX = 64, /* numbers in a marker tensor */
+    KEPT_MAX = 1024  /* documents; a folder has at most 512 files, and misses
+                        some of ours */
+};
 
 /* ---- Markers ------------------------------------------------------------- */
 
@@ -128,6 +132,22 @@ kept_bytes(dfx_composer *c, const cJSON *kept, const char **data, size_t *size,
     return *data != NULL ? DFX_OK : dfx_fail_nomem(err);
 }
 
+/* Only what an earlier conversion keeps: JSON, or one of our own files. A
+   hostile file must not get other files, code among them, into the folder. */
+static bool
+is_keepable(const cJSON *kept)
+{
+    const char *embedded = dfx_doc_string(kept, DFX_RESIDUE_EMBEDDED);
+    const char *data = NULL;
+    size_t size = strlen(kept->string);
+
+    return cJSON_IsNull(kept) ||
+           (size > 5 && strcmp(kept->string + size - 5, ".json") == 0) ||
+           (embedded != NULL &&
+            dfx_configs_get(embedded, &data, &size, NULL) == DFX_OK &&
+            data != NULL);
+}
+
 /* One kept document: a value, the text itself, the name of an embedded file, or
    null for "there was none". */
 static dfx_status
@@ -135,7 +155,7 @@ apply_kept_one(dfx_composer *c, const cJSON *kept, dfx_error *err)
 {
     dfx_composed *e = dfx_composer_find(c, kept->string);
 
-    if (e != NULL && e->from_user)
+    if ((e != NULL && e->from_user) || !is_keepable(kept))
         return DFX_OK;
     if (cJSON_IsNull(kept)) {
         if (e != NULL) {
@@ -165,6 +185,10 @@ apply_kept(dfx_composer *c, dfx_error *err)
     if (text == NULL || dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &doc,
                                       NULL) != DFX_OK)
         return DFX_OK; /* not one of ours: dfx_residue_read says so */
+    if (cJSON_GetArraySize(dfx_doc_get(doc, "documents")) > KEPT_MAX)
+        status = dfx_fail(err, DFX_RULE_FOLDER_LIMIT, DFX_NO_OFFSET,
+                          "the metadata key %s keeps more than %d documents",
+                          DFX_RESIDUE_KEY, KEPT_MAX);
     cJSON_ArrayForEach(kept, dfx_doc_get(doc, "documents"))
     {
         if (status == DFX_OK && kept->string != NULL)
