@@ -376,14 +376,14 @@ add_outgoing(dfx_conversion *conversion, const char *name,
 
 /* Two halves of one component: the same kind, and no tensor in both. */
 static bool
-are_halves(const dfx_found *a, const dfx_found *b)
+are_halves(const dfx_identity *identity, const dfx_found *part,
+           const dfx_found *other)
 {
-    if (a == NULL || a->kind != b->kind)
+    if (part == NULL || part->kind != other->kind)
         return false;
-    for (size_t i = 0; i < a->pair_count; i++)
-        for (size_t j = 0; j < b->pair_count; j++)
-            if (strcmp(a->pairs[i].folder, b->pairs[j].folder) == 0)
-                return false;
+    for (size_t i = 0; i < other->pair_count; i++)
+        if (dfx_found_source(identity, part, &other->pairs[i]) != NULL)
+            return false;
     return true;
 }
 
@@ -396,7 +396,7 @@ add_graft(dfx_conversion *conversion, const dfx_graft *graft,
     dfx_outgoing *part, *half;
 
     DFX_TRY(grafted(graft, &found, err));
-    if (are_halves(old, found)) {
+    if (are_halves(conversion->identity, old, found)) {
         DFX_TRY(add_outgoing(conversion, graft->component, conversion->identity,
                              old, &part, err));
         half = dfx_arena_alloc(&conversion->plan->arena, sizeof *half);
