@@ -28,7 +28,7 @@ missing_packages() {
 install_packages() {
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null
     then
-        say "this is not Debian or Ubuntu; what they call" $packages "is needed"
+        say "needed, as Debian and Ubuntu name it:" $packages
         return
     fi
     missing=$(missing_packages)
@@ -38,8 +38,8 @@ install_packages() {
     elif command -v sudo >/dev/null; then
         as_root=sudo
     else
-        say "as root, please: apt-get install$missing" >&2
-        exit 1
+        say "not installed, please do as root: apt-get install$missing"
+        return
     fi
     say "installing$missing"
     export DEBIAN_FRONTEND=noninteractive
