@@ -799,6 +799,8 @@ sharded_lay_out(const dfx_bundle *bundle, const char *base, dfx_plan *plan,
 
     n.folder_size = slash == NULL ? 0 : (size_t)(slash + 1 - n.base);
     DFX_TRY(cut_items(bundle, &plan->arena, &c, err));
+    if (c.count <= 1 && !plan->is_folder)
+        n = (names){.base = "", .dot = "", .variant = ""}; /* dst itself */
     if (c.count <= 1)
         return plan_single(bundle, &n, plan, err);
     files = dfx_arena_array(&plan->arena, c.count, sizeof *files);

@@ -271,6 +271,42 @@ test_index_text(void)
     dfx_plan_free(plan);
 }
 
+/* What fits in one file is one, under the name that a single file has. */
+static void
+test_single(void)
+{
+    static const struct {
+        bool is_folder;
+        const char *base, *want;
+    } rows[] = {
+        {true, "unet/x", "unet/x.v.safetensors"},
+        {true, "", "model.v.safetensors"},
+        {false, "", ""},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const dfx_bundle_component component = {.name = ""};
+        dfx_bundle bundle = {.components = &component,
+                             .component_count = 1,
+                             .variant = "v",
+                             .max_shard_size = 2};
+        const dfx_expr *x = NULL;
+        dfx_plan *plan = NULL;
+
+        if (dfx_plan_new("out", rows[i].is_folder, &plan, NULL) != DFX_OK ||
+            dfx_expr_bytes(&plan->arena, "xy", 2, &x, NULL) != DFX_OK ||
+            dfx_bundle_add(&bundle, 0, "a", x, NULL) != DFX_OK ||
+            dfx_format_sharded.lay_out(&bundle, rows[i].base, plan, NULL) !=
+                DFX_OK ||
+            plan->output_count != 1)
+            abort();
+        CHECK_TEXT(plan->outputs[0].view.path, rows[i].want,
+                   "one file, and no index");
+        dfx_bundle_fini(&bundle);
+        dfx_plan_free(plan);
+    }
+}
+
 int
 main(void)
 {
@@ -282,5 +318,6 @@ main(void)
     test_metadata();
     test_bids();
     test_index_text();
+    test_single();
     return tap_end();
 }
