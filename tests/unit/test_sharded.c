@@ -225,9 +225,10 @@ test_bids(void)
                                  .head = (const uint8_t *)rows[i].head,
                                  .head_size = strlen(rows[i].head),
                                  .file_size = strlen(rows[i].head)};
+        char what[64];
 
-        CHECK((dfx_format_sharded.bid(&evidence) > 0) == rows[i].is_one,
-              rows[i].head);
+        snprintf(what, sizeof what, "the bid on row %zu", i);
+        CHECK((dfx_format_sharded.bid(&evidence) > 0) == rows[i].is_one, what);
     }
 }
 
