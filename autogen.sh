@@ -11,7 +11,7 @@
 set -eu
 
 packages="gcc libc6-dev make autoconf automake libtool pkg-config libcjson-dev
-    libzstd-dev libyaml-dev libssl-dev xz-utils mandoc"
+    libzstd-dev libyaml-dev libssl-dev xz-utils mandoc jq"
 
 say() {
     echo "autogen.sh: $*"
@@ -28,6 +28,7 @@ missing_packages() {
 install_packages() {
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null
     then
+        # shellcheck disable=SC2086  # a list
         say "needed, as Debian and Ubuntu name it:" $packages
         return
     fi

@@ -1,4 +1,5 @@
 # build.sh - a program with one file more than the library has; sourced
+# shellcheck shell=sh
 #
 # build_with LINE FILE PROGRAM: makes $tmp/PROGRAM of tests/added/PROGRAM.c, the
 # library, tests/added/FILE, and a registry from list.am with LINE at its end.
@@ -11,13 +12,13 @@ build_with() {
     {
         cat "$srcdir/formats/list.am"
         echo "$1"
-    } >"$tmp/list.am" &&
-        sed -n -f "$srcdir/formats/registry.sed" "$tmp/list.am" \
-            >"$tmp/registry.inc" &&
-        cp "$srcdir/formats/registry.c" "$tmp/" &&
-        # shellcheck disable=SC2086  # flags are lists
-        $CC -I"$tmp" $CPPFLAGS $CFLAGS $LDFLAGS -o "$tmp/$3" "$added/$3.c" \
-            "$tmp/registry.c" "$added/$2" $archive $LIBS
+    } >"$tmp/list.am" || return
+    sed -n -f "$srcdir/formats/registry.sed" "$tmp/list.am" \
+        >"$tmp/registry.inc" || return
+    cp "$srcdir/formats/registry.c" "$tmp/" || return
+    # shellcheck disable=SC2086  # flags are lists
+    $CC -I"$tmp" $CPPFLAGS $CFLAGS $LDFLAGS -o "$tmp/$3" "$added/$3.c" \
+        "$tmp/registry.c" "$added/$2" $archive $LIBS
 }
 
 n=0
