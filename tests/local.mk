@@ -93,6 +93,7 @@ dist_check_SCRIPTS = \
 	tests/tools/lists.sh \
 	tests/tools/mandoc.sh \
 	tests/tools/options.sh \
+	tests/tools/reference_bugs.sh \
 	tests/tools/rss.sh \
 	tests/tools/signals.sh \
 	tests/tools/stdio.sh \
@@ -141,5 +142,10 @@ tests_fuzz_fuzz_sharded_LDFLAGS = $(FUZZ_LINK)
 
 .PHONY: fuzz-targets
 fuzz-targets: $(FUZZ_TARGETS)
+if FUZZERS
 fuzz: fuzz-targets
 	srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run.sh $(FUZZ_TARGETS)
+else
+fuzz: # in a build of its own, by clang
+	srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run.sh
+endif
