@@ -61,6 +61,19 @@ is_grafted(const dfx_conversion *conversion, const char *component)
     return false;
 }
 
+/* Will the way back write the names that the file has? Not if those are a
+   folder's, and a file of its own has others. */
+static bool
+names_come_back(const dfx_found *found)
+{
+    if (found->view.layout == DFX_LAYOUT_ORIGINAL)
+        return true;
+    for (size_t i = 0; i < found->kind->signature_count; i++)
+        if (found->kind->signatures[i].layout == DFX_LAYOUT_ORIGINAL)
+            return false;
+    return true;
+}
+
 /* Prefixes, and which names lack their implied part. */
 static dfx_status
 describe_names(const dfx_conversion *conversion, cJSON *doc, dfx_error *err)
@@ -77,7 +90,7 @@ describe_names(const dfx_conversion *conversion, cJSON *doc, dfx_error *err)
         const dfx_found *found = part->found;
 
         if (found->component != 0 || found->kind == NULL ||
-            is_grafted(conversion, part->name))
+            !names_come_back(found) || is_grafted(conversion, part->name))
             continue;
         if (cJSON_AddStringToObject(prefixes, part->name, found->view.prefix) ==
                 NULL ||
@@ -130,7 +143,8 @@ names_are_usual(const dfx_conversion *conversion)
         const dfx_set *set = conversion->identity->set;
         const char *usual = part->kind != NULL ? part->kind->lone_prefix : NULL;
 
-        if (part->found->component != 0 || part->kind == NULL)
+        if (part->found->component != 0 || part->kind == NULL ||
+            !names_come_back(part->found))
             continue;
         if (set != NULL && set->slots != NULL)
             for (const dfx_slot *s = set->slots; s->component != NULL; s++)
@@ -332,11 +346,14 @@ file_to_folder(dfx_conversion *conversion, dfx_error *err)
     if (!plain)
         DFX_TRY(header_is_ours(conversion, &ours, err));
     if (plain) {
-        if (index->meta_count > 0)
-            DFX_TRY(dfx_plan_note(conversion->plan, err,
-                                  "lost: the metadata of the file (%zu keys)",
-                                  index->meta_count));
-        return DFX_OK;
+        size_t lost = 0;
+
+        for (size_t i = 0; i < index->meta_count; i++)
+            lost += strcmp(index->metadata[i].key, DFX_RESIDUE_KEY) != 0;
+        return lost > 0 ? dfx_plan_note(conversion->plan, err,
+                                        "lost: the file's metadata (%zu key%s)",
+                                        lost, lost == 1 ? "" : "s")
+                        : DFX_OK;
     }
     if (component == UINT32_MAX && ours && names_are_usual(conversion))
         return DFX_OK;
@@ -367,7 +384,7 @@ dfx_residue_to_folder(dfx_conversion *conversion, dfx_error *err)
     uint32_t side_car = dfx_index_find_component(index, DFX_RESIDUE);
     const dfx_identity *identity = conversion->identity;
 
-    if (identity->layout == DFX_LAYOUT_ORIGINAL)
+    if (identity->layout == DFX_LAYOUT_ORIGINAL || index->file_count == 0)
         return file_to_folder(conversion, err);
     /* Names of a folder's own that no table has stay in their component. */
     for (size_t i = 0; i < identity->leftover_count; i++) {

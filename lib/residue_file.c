@@ -572,7 +572,8 @@ dfx_residue_to_file(dfx_conversion *conversion, dfx_error *err)
     size_t first_extra = conversion->bundle.item_count;
     const char *value;
 
-    if (conversion->identity->layout != DFX_LAYOUT_DIFFUSERS)
+    if (conversion->identity->layout != DFX_LAYOUT_DIFFUSERS ||
+        conversion->index->file_count == 0)
         return from_file(conversion, err);
     DFX_TRY(add_leftovers(conversion, err));
     if (side_car != UINT32_MAX && !conversion->options->plain &&
