@@ -61,12 +61,27 @@ is_folder(const dfx_index *index)
     return index->file_count > 0;
 }
 
+/* Do the component's files stand at the top? A component's own folder stays
+   one; --lone asks for it. */
+static bool
+is_lone(const dfx_conversion *conversion, const dfx_outgoing *part)
+{
+    return conversion->options->lone ||
+           (part->found->component == 0 && is_folder(conversion->index));
+}
+
 /* One component of the bundle a part, and room for a side-car. */
 static dfx_status
 name_components(dfx_conversion *conversion, dfx_error *err)
 {
     bool folder = conversion->to == DFX_LAYOUT_DIFFUSERS;
     size_t count = folder ? conversion->part_count : 1;
+
+    if (conversion->options->lone && (!folder || count != 1))
+        return dfx_fail_usage(err,
+                              "--lone writes a folder of one component; here "
+                              "are %zu (--only chooses)",
+                              conversion->part_count);
 
     conversion->components = dfx_arena_array(
         &conversion->plan->arena, count + 1, sizeof *conversion->components);
@@ -77,11 +92,8 @@ name_components(dfx_conversion *conversion, dfx_error *err)
     for (size_t i = 0; i < count && folder; i++) {
         const dfx_outgoing *part = &conversion->parts[i];
 
-        /* A component's own folder stays one: its files are at the top. */
         conversion->components[i].name =
-            part->found->component == 0 && is_folder(conversion->index)
-                ? ""
-                : part->name;
+            is_lone(conversion, part) ? "" : part->name;
         conversion->components[i].weights = "model";
         conversion->components[i].is_transformers = true;
         if (part->kind != NULL) {
@@ -169,20 +181,51 @@ add_user_metadata(dfx_conversion *conversion, dfx_error *err)
     return DFX_OK;
 }
 
-/* Does a file of a folder go along? Of a component only if that does. */
 static bool
-goes_along(const dfx_conversion *conversion, const char *path)
+is_under(const char *path, const char *folder)
 {
-    const char *slash = strchr(path, '/');
-    size_t size = slash != NULL ? (size_t)(slash - path) : 0;
+    size_t size = strlen(folder);
 
-    if (conversion->options->only == NULL)
-        return true;
+    return strncmp(path, folder, size) == 0 && path[size] == '/';
+}
+
+/* Where a file of the source's folder goes; NULL: nowhere. Of a component only
+   if that goes. */
+static const char *
+target_of(const dfx_conversion *conversion, const char *path)
+{
+    const dfx_convert_options *options = conversion->options;
+
+    if (options->lone && is_under(path, conversion->parts[0].name))
+        return path + strlen(conversion->parts[0].name) + 1;
+    if (options->lone) /* its own folder already: all of it goes */
+        return is_folder(conversion->index) &&
+                       conversion->parts[0].found->component == 0
+                   ? path
+                   : NULL;
+    if (options->only == NULL)
+        return path;
     for (size_t i = 0; i < conversion->part_count; i++)
-        if (strlen(conversion->parts[i].name) == size && size > 0 &&
-            strncmp(conversion->parts[i].name, path, size) == 0)
-            return true;
-    return false;
+        if (is_under(path, conversion->parts[i].name))
+            return path;
+    return NULL;
+}
+
+static dfx_status
+add_file(dfx_conversion *conversion, const char *path, const dfx_extent *data,
+         dfx_error *err)
+{
+    dfx_tensor bytes = {
+        .name = path,
+        .type = DFX_TYPE_U8,
+        .rank = 1,
+        .shape = &data->size,
+        .data = *data,
+    };
+    const dfx_expr *x;
+
+    DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, &bytes, &x, err));
+    return dfx_bundle_add_blob(&conversion->bundle, path, x, err);
 }
 
 /* The files of a folder as they are. */
@@ -190,24 +233,12 @@ static dfx_status
 carry_files(dfx_conversion *conversion, dfx_error *err)
 {
     const dfx_index *index = conversion->index;
-    dfx_arena *arena = &conversion->plan->arena;
 
     for (size_t i = 0; i < index->file_count; i++) {
-        const dfx_file *file = &index->files[i];
-        uint64_t shape = file->data.size;
-        dfx_tensor bytes = {
-            .name = file->path,
-            .type = DFX_TYPE_U8,
-            .rank = 1,
-            .shape = &shape,
-            .data = file->data,
-        };
-        const dfx_expr *x;
+        const char *path = target_of(conversion, index->files[i].path);
 
-        if (!goes_along(conversion, file->path))
-            continue;
-        DFX_TRY(dfx_expr_tensor(arena, &bytes, &x, err));
-        DFX_TRY(dfx_bundle_add_blob(&conversion->bundle, file->path, x, err));
+        if (path != NULL)
+            DFX_TRY(add_file(conversion, path, &index->files[i].data, err));
     }
     return DFX_OK;
 }
@@ -222,14 +253,52 @@ make_files(dfx_conversion *conversion, dfx_error *err)
 
     DFX_TRY(dfx_configs_make(conversion->identity, arena, &files, &count, err));
     for (size_t i = 0; i < count; i++) {
+        const char *path = target_of(conversion, files[i].path);
         const dfx_expr *x;
 
-        if (!goes_along(conversion, files[i].path))
+        if (path == NULL)
             continue;
         DFX_TRY(dfx_expr_bytes(arena, files[i].data, files[i].size, &x, err));
-        DFX_TRY(
-            dfx_bundle_add_blob(&conversion->bundle, files[i].path, x, err));
+        DFX_TRY(dfx_bundle_add_blob(&conversion->bundle, path, x, err));
     }
+    return DFX_OK;
+}
+
+/* A component from another folder brings its own config.json; one from a file
+   has none and gets what the pipeline says. */
+static dfx_status
+graft_config(dfx_conversion *conversion, const dfx_outgoing *part,
+             dfx_error *err)
+{
+    const dfx_index *index = part->identity->index;
+    const char *from = index->components[part->found->component].name;
+    dfx_arena *arena = &conversion->plan->arena;
+    const char *old = dfx_arena_printf(arena, "%s%sconfig.json", from,
+                                       from[0] != '\0' ? "/" : "");
+    const char *path =
+        conversion->options->lone
+            ? "config.json"
+            : dfx_arena_printf(arena, "%s/config.json", part->name);
+    dfx_bundle *bundle = &conversion->bundle;
+    const dfx_file *file;
+
+    if (old == NULL || path == NULL)
+        return dfx_fail_nomem(err);
+    file = dfx_index_find_file(index, old);
+    if (file == NULL)
+        return DFX_OK;
+    for (size_t i = 0; i < bundle->blob_count; i++)
+        if (strcmp(bundle->blobs[i].path, path) == 0)
+            bundle->blobs[i] = bundle->blobs[--bundle->blob_count];
+    return add_file(conversion, path, &file->data, err);
+}
+
+static dfx_status
+graft_configs(dfx_conversion *conversion, dfx_error *err)
+{
+    for (size_t i = 0; i < conversion->part_count; i++)
+        if (conversion->parts[i].identity != conversion->identity)
+            DFX_TRY(graft_config(conversion, &conversion->parts[i], err));
     return DFX_OK;
 }
 
@@ -249,6 +318,7 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(dfx_residue_to_folder(conversion, err));
         DFX_TRY(from_folder ? carry_files(conversion, err)
                             : make_files(conversion, err));
+        DFX_TRY(graft_configs(conversion, err));
         DFX_TRY(dfx_stored_types(conversion, err));
     } else {
         DFX_TRY(dfx_residue_to_file(conversion, err));
@@ -365,6 +435,9 @@ dfx_convert(const dfx_index *index, const dfx_identity *identity,
     dfx_status status;
 
     DFX_TRY(choose_format(options, dst, &format, err));
+    if (options->max_shard_size != 0 && !format->is_folder)
+        return dfx_fail_usage(
+            err, "shards need a folder (--to=sharded for original names)");
     DFX_TRY(choose_layout(identity, format, &conversion.to, err));
     DFX_TRY(refuse_source(index, dst, err));
     for (size_t i = 0; i < options->graft_count; i++)

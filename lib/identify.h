@@ -136,8 +136,13 @@ struct dfx_identity {
 const char *dfx_found_base_config(const dfx_identity *identity,
                                   const dfx_found *found);
 
-/* Chooses set, family and names of parts, in choose.c; then configs, evidence
-   and warnings, in describe.c: the second half of dfx_identify. */
+/*
+ * The steps of dfx_identify, each in a file of its own: parts and leftovers
+ * (find.c); set, family, names (choose.c); configs, evidence, warnings
+ * (describe.c).
+ */
+DFX_CHECKED dfx_status dfx_identity_find_parts(dfx_identity *identity,
+                                               dfx_error *err);
 DFX_CHECKED dfx_status dfx_identity_choose(dfx_identity *identity,
                                            dfx_error *err);
 DFX_CHECKED dfx_status dfx_identity_describe(dfx_identity *identity,

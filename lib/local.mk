@@ -22,8 +22,10 @@ lib_libdfxcore_la_SOURCES = \
 	lib/expr.c lib/expr.h \
 	lib/facts.c \
 	lib/fields.c lib/fields.h \
+	lib/find.c \
 	lib/floats.def \
 	lib/identify.c lib/identify.h \
+	lib/identity.c \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \
 	lib/json.c lib/json.h \

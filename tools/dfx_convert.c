@@ -185,6 +185,7 @@ static const struct {
     MEMBER(TO,              TEXT,  convert.to),
     MEMBER(TYPE_RULES,      TEXT,  convert.type_rules),
     MEMBER(ONLY,            TEXT,  convert.only),
+    MEMBER(LONE,            FLAG,  convert.lone),
     MEMBER(PLAIN,           FLAG,  convert.plain),
     MEMBER(WRITE_VARIANT,   TEXT,  convert.variant),
     MEMBER(ADD_METADATA,    PAIRS, metadata),
@@ -605,7 +606,7 @@ say_result(const request *r, const conversion *c)
             count == 1 ? "" : "s",
             dfx_human_bytes(dfx_plan_bytes(c->plan), human));
     if (r->verify)
-        dfx_say(tool.name, "%s: verified, %zu tensors came back equal", r->dst,
+        dfx_say(tool.name, "%s: verified, %zu tensors read back as they were meant", r->dst,
                 c->verified);
 }
 

@@ -4,6 +4,7 @@ complete -c dfx-convert -l to -x -a "(dfx-convert --list-formats 2>/dev/null | s
 complete -c dfx-convert -l dtype -x -a 'f64 f32 f16 bf16 f8_e4m3 f8_e5m2' -d 'store floating-point tensors as TYPE: f32, f16, bf16 ...'
 complete -c dfx-convert -l type-rules -x -d 'the same by name: the first expression that matches a tensor\'s name gives its type'
 complete -c dfx-convert -l only -x -d 'write these components and no others'
+complete -c dfx-convert -l lone -d 'put the files of the one component at the top of DST, as from_pretrained of its class takes them'
 complete -c dfx-convert -l ema -x -a 'drop use keep' -d 'averaged weights of a training checkpoint: leave them out (default), write them in place of the others, or keep both'
 complete -c dfx-convert -l unknown -x -a 'error keep drop' -d 'tensors that are in no table: refuse, keep aside for the way back (default), leave out'
 complete -c dfx-convert -l plain -d 'write exactly what the reference tools write'

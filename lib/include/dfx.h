@@ -220,7 +220,7 @@ typedef struct dfx_identity dfx_identity;
 
 typedef enum dfx_layout {
     DFX_LAYOUT_UNKNOWN,
-    DFX_LAYOUT_ORIGINAL,  /* the names of LDM / sgm code, used by single files */
+    DFX_LAYOUT_ORIGINAL, /* the names of LDM / sgm code, used by single files */
     DFX_LAYOUT_DIFFUSERS, /* the names of diffusers and transformers classes */
     DFX_LAYOUT_ADAPTER    /* changes to a model, not a model */
 } dfx_layout;
@@ -261,9 +261,10 @@ typedef struct dfx_identify_options {
 } dfx_identify_options;
 
 /* options may be NULL. An index nobody recognises is no error: "unknown". */
-DFX_API DFX_CHECKED dfx_status
-dfx_identify(const dfx_index *index, const dfx_identify_options *options,
-             dfx_identity **identity, dfx_error *err);
+DFX_API DFX_CHECKED dfx_status dfx_identify(const dfx_index *index,
+                                            const dfx_identify_options *options,
+                                            dfx_identity **identity,
+                                            dfx_error *err);
 DFX_API void dfx_identity_free(dfx_identity *identity);
 
 DFX_API dfx_layout dfx_identity_layout(const dfx_identity *identity);
@@ -315,18 +316,19 @@ typedef struct dfx_graft {
 } dfx_graft;
 
 typedef struct dfx_convert_options {
-    const char *to;            /* "diffusers", "safetensors"; NULL: from dst */
-    dfx_type dtype;            /* DFX_TYPE_COUNT: each tensor keeps its own */
-    const char *type_rules;    /* "regex=dtype,..."; first match wins; NULL */
-    const char *only;          /* "unet,vae"; NULL: all */
-    const char *variant;       /* of the weight files written; NULL: none */
-    uint64_t max_shard_size;   /* bytes of tensors in a file; 0: no limit */
+    const char *to;          /* "diffusers", "safetensors"; NULL: from dst */
+    dfx_type dtype;          /* DFX_TYPE_COUNT: each tensor keeps its own */
+    const char *type_rules;  /* "regex=dtype,..."; first match wins; NULL */
+    const char *only;        /* "unet,vae"; NULL: all */
+    const char *variant;     /* of the weight files written; NULL: none */
+    uint64_t max_shard_size; /* bytes of tensors in a file; 0: no limit */
     dfx_ema ema;
     dfx_unknown unknown;
-    bool plain;                /* exactly what the reference tools write */
-    bool force;                /* replace dst */
-    bool sync;                 /* wait until it is all on the disk: only then
-                                  does it survive a crash of the machine */
+    bool lone;  /* one component: its files at the top of the folder */
+    bool plain; /* exactly what the reference tools write */
+    bool force; /* replace dst */
+    bool sync;  /* wait until it is all on the disk: only then
+                   does it survive a crash of the machine */
     const char *const *metadata; /* "key=value" */
     size_t metadata_count;
     const char *const *prefixes; /* "component=prefix" of an original file */
@@ -342,10 +344,11 @@ DFX_API void dfx_convert_options_init(dfx_convert_options *options);
  * Decides every byte that will be written to dst; writes nothing. err names
  * the missing tensor, the rule, the file that stands in the way.
  */
-DFX_API DFX_CHECKED dfx_status
-dfx_convert(const dfx_index *index, const dfx_identity *identity,
-            const char *dst, const dfx_convert_options *options,
-            dfx_plan **plan, dfx_error *err);
+DFX_API DFX_CHECKED dfx_status dfx_convert(const dfx_index *index,
+                                           const dfx_identity *identity,
+                                           const char *dst,
+                                           const dfx_convert_options *options,
+                                           dfx_plan **plan, dfx_error *err);
 DFX_API void dfx_plan_free(dfx_plan *plan);
 
 typedef struct dfx_plan_tensor {
@@ -372,11 +375,11 @@ DFX_API const char *const *dfx_plan_notes(const dfx_plan *plan, size_t *count);
 DFX_API uint64_t dfx_plan_bytes(const dfx_plan *plan);
 
 typedef struct dfx_run_options {
-    unsigned threads;                   /* 0: as many as OpenMP says */
-    const volatile sig_atomic_t *stop;  /* polled; not 0: give up, clean up */
+    unsigned threads;                  /* 0: as many as OpenMP says */
+    const volatile sig_atomic_t *stop; /* polled; not 0: give up, clean up */
     void (*progress)(void *context, uint64_t done, uint64_t total);
-    void *context;                      /* progress comes from any thread,
-                                           one call at a time */
+    void *context; /* progress comes from any thread,
+                      one call at a time */
 } dfx_run_options;
 
 /* Writes all outputs of a plan, or none. options may be NULL. */
@@ -436,10 +439,12 @@ typedef struct dfx_tensor_diff {
 typedef void dfx_diff_fn(void *context, const dfx_tensor_diff *diff);
 
 /* Calls found for each tensor that differs, in order of names. */
-DFX_API DFX_CHECKED dfx_status
-dfx_diff(const dfx_index *a, const dfx_identity *identity_a,
-         const dfx_index *b, const dfx_identity *identity_b,
-         dfx_diff_fn *found, void *context, size_t *same, dfx_error *err);
+DFX_API DFX_CHECKED dfx_status dfx_diff(const dfx_index *a,
+                                        const dfx_identity *identity_a,
+                                        const dfx_index *b,
+                                        const dfx_identity *identity_b,
+                                        dfx_diff_fn *found, void *context,
+                                        size_t *same, dfx_error *err);
 
 #ifdef __cplusplus
 }

@@ -33,8 +33,7 @@ ok "... is a file" test -f x
 status "--to=diffusers whatever the name" 0 dfx-convert -q --to=diffusers one.safetensors y.safetensors
 ok "... is a folder" test -d y.safetensors
 status "--only" 0 dfx-convert -q --only=vae one.safetensors vae.d
-ok "... has it" test -e vae.d/vae/diffusion_pytorch_model.safetensors ||
-    test -e vae.d/diffusion_pytorch_model.safetensors
+ok "... has it" test -e vae.d/vae/diffusion_pytorch_model.safetensors
 ok "... and no other" test ! -e vae.d/unet
 status "--only with a name that is not there" 2 dfx-convert --only=vea one.safetensors z.d
 status "--write-variant" 0 dfx-convert -q --write-variant=fp16 one.safetensors variant.d
@@ -70,6 +69,18 @@ status "--dump_path with an operand" 0 dfx-convert -q one.safetensors --dump_pat
 ok "... is a folder" test -e c.d/model_index.json
 status "--extract_ema" 1 dfx-convert -q --extract_ema one.safetensors d.d
 ok "... finds none here" grep -q -e --ema=use err
+
+status "--lone" 0 dfx-convert -q --lone --only=vae model lone.d
+ok "... has its files at the top" test -e lone.d/config.json -a -e lone.d/diffusion_pytorch_model.safetensors
+ok "... and nothing else" test "$(ls lone.d | wc -l)" = 2
+status "--lone with several components" 2 dfx-convert -q --lone model e.d
+status "a grafted folder" 0 sh -c 'sed "s/\"force_upcast\": true/\"force_upcast\": false/" lone.d/config.json >c.json && cp c.json lone.d/config.json && dfx-convert -q --component=vae=lone.d one.safetensors f.d'
+ok "... brings its own config" cmp c.json f.d/vae/config.json
+status "--max-shard-size to a file" 2 dfx-convert -q --max-shard-size=1MB model s.safetensors
+status "--max-shard-size to a folder" 0 dfx-convert -q --max-shard-size=2MB model s.d
+ok "... cuts" test -e s.d/vae/diffusion_pytorch_model-00001-of-00002.safetensors
+status "... and reads it" 0 dfx-convert -q s.d s.safetensors
+ok "... as one" cmp one.safetensors s.safetensors
 
 for jobs in 1 3; do
     dfx-convert -q -j$jobs --dtype=f32 model "j$jobs.safetensors"
