@@ -64,6 +64,7 @@ check_TESTS = \
 	tests/unit/test_sharded \
 	tests/unit/test_synth \
 	tests/unit/test_types \
+	tests/unit/test_verify \
 	tests/unit/test_view \
 	tests/unit/test_yaml
 
@@ -95,6 +96,7 @@ dist_check_SCRIPTS = \
 	tests/tools/options.sh \
 	tests/tools/reference_bugs.sh \
 	tests/tools/rss.sh \
+	tests/tools/rules.sh \
 	tests/tools/signals.sh \
 	tests/tools/stdio.sh \
 	tests/tools/symbols.sh \
