@@ -530,8 +530,8 @@ json_tensor(const dfx_plan_tensor *t)
     dfx_json_add(object, "name", dfx_json_text(t->name));
     dfx_json_add(object, "dtype", dfx_json_text(dfx_type_name(t->type)));
     dfx_json_add(object, "shape", dfx_json_shape(t->shape, t->rank));
-    dfx_json_add(object, "offset", dfx_json_u64(t->offset));
-    dfx_json_add(object, "bytes", dfx_json_u64(t->size));
+    dfx_json_add(object, "offset", dfx_json_count(t->offset));
+    dfx_json_add(object, "bytes", dfx_json_count(t->size));
     dfx_json_add(object, "from", dfx_json_text(t->from));
     return object;
 }
@@ -548,7 +548,7 @@ json_files(const conversion *c)
         cJSON *tensors = dfx_json_array();
 
         dfx_json_add(file, "path", dfx_json_text(files[i].path));
-        dfx_json_add(file, "bytes", dfx_json_u64(files[i].size));
+        dfx_json_add(file, "bytes", dfx_json_count(files[i].size));
         for (size_t j = 0; j < files[i].tensor_count; j++)
             dfx_json_append(tensors, json_tensor(&files[i].tensors[j]));
         dfx_json_add(file, "tensors", tensors);
@@ -565,7 +565,7 @@ print_json(const request *r, const conversion *c, const dfx_error *failure)
     const char *const *notes;
     size_t count = 0;
 
-    dfx_json_add(root, "schema", dfx_json_u64(DFX_JSON_SCHEMA));
+    dfx_json_add(root, "schema", dfx_json_count(DFX_JSON_SCHEMA));
     dfx_json_add(root, "path", dfx_json_text(r->src));
     dfx_json_add(root, "target", dfx_json_text(r->dst));
     if (failure != NULL)
@@ -580,13 +580,13 @@ print_json(const request *r, const conversion *c, const dfx_error *failure)
             dfx_json_text(dfx_layout_name(dfx_identity_layout(identity))));
         dfx_json_add(root, "family",
                      dfx_json_text(dfx_identity_family(identity)));
-        dfx_json_add(root, "bytes", dfx_json_u64(dfx_plan_bytes(c->plan)));
+        dfx_json_add(root, "bytes", dfx_json_count(dfx_plan_bytes(c->plan)));
         dfx_json_add(root, "files", json_files(c));
         notes = dfx_plan_notes(c->plan, &count);
         dfx_json_add(root, "notes", dfx_json_texts(notes, count));
         dfx_json_add(root, "written", dfx_json_bool(c->written));
         dfx_json_add(root, "verified",
-                     r->verify && c->written ? dfx_json_u64(c->verified)
+                     r->verify && c->written ? dfx_json_count(c->verified)
                                              : dfx_json_text(NULL));
     }
     dfx_json_print(root, stdout);
@@ -606,8 +606,9 @@ say_result(const request *r, const conversion *c)
             count == 1 ? "" : "s",
             dfx_human_bytes(dfx_plan_bytes(c->plan), human));
     if (r->verify)
-        dfx_say(tool.name, "%s: verified, %zu tensors read back as they were meant", r->dst,
-                c->verified);
+        dfx_say(tool.name,
+                "%s: verified, %zu tensors read back as they were meant",
+                r->dst, c->verified);
 }
 
 /* Everything between the command line and the exit status. */

@@ -127,7 +127,7 @@ json_head(const char *path)
 {
     cJSON *object = dfx_json_object();
 
-    dfx_json_add(object, "schema", dfx_json_u64(DFX_JSON_SCHEMA));
+    dfx_json_add(object, "schema", dfx_json_count(DFX_JSON_SCHEMA));
     dfx_json_add(object, "path", dfx_json_text(path));
     return object;
 }

@@ -78,7 +78,8 @@ add_tensor(void *context, const dfx_tensor_diff *diff)
     dfx_json_add(object, "max_abs",
                  values ? dfx_json_double(diff->max_abs) : dfx_json_text(NULL));
     dfx_json_add(object, "different",
-                 values ? dfx_json_u64(diff->different) : dfx_json_text(NULL));
+                 values ? dfx_json_count(diff->different)
+                        : dfx_json_text(NULL));
     dfx_json_append(r->tensors, object);
 
     dfx_table_cell(&r->table, "tensor");
@@ -447,12 +448,12 @@ dfx_inspect_diff(const dfx_inspect *asked, const char *a, const char *b)
     }
     if (status == DFX_OK)
         status = diff_sources(&r, &x, &y, &same, &err);
-    dfx_json_add(root, "schema", dfx_json_u64(DFX_JSON_SCHEMA));
+    dfx_json_add(root, "schema", dfx_json_count(DFX_JSON_SCHEMA));
     dfx_json_add(root, "a", dfx_json_text(a));
     dfx_json_add(root, "b", dfx_json_text(b));
     if (status == DFX_OK) {
         dfx_json_add(root, "equal", dfx_json_bool(r.count == 0));
-        dfx_json_add(root, "same", dfx_json_u64(same));
+        dfx_json_add(root, "same", dfx_json_count(same));
         dfx_json_add(root, "differences", differences);
     } else {
         dfx_say_error(asked->tool->name, path, &err);

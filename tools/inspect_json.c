@@ -16,9 +16,9 @@ add_sums(cJSON *object, const dfx_sums *sums)
 {
     cJSON *dtypes = dfx_json_object();
 
-    dfx_json_add(object, "tensors", dfx_json_u64(sums->all.tensors));
-    dfx_json_add(object, "parameters", dfx_json_u64(sums->all.parameters));
-    dfx_json_add(object, "bytes", dfx_json_u64(sums->all.bytes));
+    dfx_json_add(object, "tensors", dfx_json_count(sums->all.tensors));
+    dfx_json_add(object, "parameters", dfx_json_count(sums->all.parameters));
+    dfx_json_add(object, "bytes", dfx_json_count(sums->all.bytes));
     for (size_t i = 0; i < DFX_TYPE_COUNT; i++) {
         const dfx_sum *sum = &sums->by_type[i];
         cJSON *type;
@@ -26,9 +26,9 @@ add_sums(cJSON *object, const dfx_sums *sums)
         if (sum->tensors == 0)
             continue;
         type = dfx_json_object();
-        dfx_json_add(type, "tensors", dfx_json_u64(sum->tensors));
-        dfx_json_add(type, "parameters", dfx_json_u64(sum->parameters));
-        dfx_json_add(type, "bytes", dfx_json_u64(sum->bytes));
+        dfx_json_add(type, "tensors", dfx_json_count(sum->tensors));
+        dfx_json_add(type, "parameters", dfx_json_count(sum->parameters));
+        dfx_json_add(type, "bytes", dfx_json_count(sum->bytes));
         dfx_json_add(dtypes, dfx_type_name((dfx_type)i), type);
     }
     dfx_json_add(object, "dtypes", dtypes);
@@ -151,7 +151,7 @@ add_folder(cJSON *object, const dfx_index *index)
         cJSON *item = dfx_json_object();
 
         dfx_json_add(item, "path", dfx_json_text(file[i].path));
-        dfx_json_add(item, "bytes", dfx_json_u64(file[i].data.size));
+        dfx_json_add(item, "bytes", dfx_json_count(file[i].data.size));
         dfx_json_append(files, item);
     }
     dfx_json_add(object, "files", files);
@@ -177,10 +177,10 @@ json_tensors(const dfx_inspect *asked, const dfx_index *index)
         dfx_json_add(object, "dtype", dfx_json_text(dfx_type_name(t->type)));
         dfx_json_add(object, "shape", dfx_json_shape(t->shape, t->rank));
         dfx_json_add(object, "parameters",
-                     dfx_json_u64(dfx_elements(t->shape, t->rank)));
-        dfx_json_add(object, "bytes", dfx_json_u64(t->data.size));
+                     dfx_json_count(dfx_elements(t->shape, t->rank)));
+        dfx_json_add(object, "bytes", dfx_json_count(t->data.size));
         dfx_json_add(object, "file", dfx_json_text(dfx_extent_file(&t->data)));
-        dfx_json_add(object, "offset", dfx_json_u64(t->data.offset));
+        dfx_json_add(object, "offset", dfx_json_count(t->data.offset));
         dfx_json_append(array, object);
     }
     dfx_choice_fini(&choice);
@@ -230,7 +230,7 @@ dfx_json_source(const dfx_inspect *asked, const dfx_source *source,
     uint32_t top = 0;
     size_t count = 0;
 
-    dfx_json_add(root, "schema", dfx_json_u64(DFX_JSON_SCHEMA));
+    dfx_json_add(root, "schema", dfx_json_count(DFX_JSON_SCHEMA));
     dfx_json_add(root, "path", dfx_json_text(source->path));
     dfx_json_add(root, "format",
                  dfx_json_text(dfx_index_format(source->index)));

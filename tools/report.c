@@ -305,7 +305,7 @@ dfx_json_text(const char *text)
 }
 
 cJSON *
-dfx_json_u64(uint64_t number)
+dfx_json_count(uint64_t number)
 {
     char digits[24];
 
@@ -337,7 +337,7 @@ dfx_json_shape(const uint64_t *shape, uint32_t rank)
     cJSON *array = dfx_json_array();
 
     for (uint32_t i = 0; i < rank; i++)
-        dfx_json_append(array, dfx_json_u64(shape[i]));
+        dfx_json_append(array, dfx_json_count(shape[i]));
     return array;
 }
 
@@ -363,7 +363,7 @@ dfx_json_error(const dfx_error *err)
     dfx_json_add(object, "tensor",
                  dfx_json_text(err->tensor[0] != '\0' ? err->tensor : NULL));
     dfx_json_add(object, "offset",
-                 err->offset != DFX_NO_OFFSET ? dfx_json_u64(err->offset)
+                 err->offset != DFX_NO_OFFSET ? dfx_json_count(err->offset)
                                               : dfx_json_text(NULL));
     dfx_json_add(object, "text", dfx_json_text(err->text));
     return object;

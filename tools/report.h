@@ -79,7 +79,7 @@ void dfx_json_add(cJSON *object, const char *key, cJSON *item);
 void dfx_json_append(cJSON *array, cJSON *item);
 /* NULL gives null. */
 cJSON *dfx_json_text(const char *text);
-cJSON *dfx_json_u64(uint64_t number);
+cJSON *dfx_json_count(uint64_t number);
 cJSON *dfx_json_bool(bool value);
 cJSON *dfx_json_double(double number); /* null if it is not finite */
 cJSON *dfx_json_shape(const uint64_t *shape, uint32_t rank);

@@ -35,4 +35,13 @@ else
     n=$((n + 1))
     echo "ok $n # SKIP no shared library was built"
 fi
+
+# Linked statically, the library and the tools share one space of names.
+nm -g --defined-only tools/.libs/libtools.a lib/.libs/libdfxcore.a 2>/dev/null |
+    awk 'NF == 3 { print $3 }' | sort >"$tmp/names"
+grep -v '^dfx_' "$tmp/names" >"$tmp/strangers"
+check "the archives have names" test -s "$tmp/names"
+uniq -d "$tmp/names" >"$tmp/twice"
+check "no name is defined twice" diff /dev/null "$tmp/twice"
+check "every name starts with dfx_" diff /dev/null "$tmp/strangers"
 echo "1..$n"
