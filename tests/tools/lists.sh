@@ -13,6 +13,7 @@ for file in lib/*.[ch] lib/*.def lib/include/*.h formats/*.[ch] \
     [ -f "$file" ] || continue
     case $file in
     *.mk | *.am | *.in) continue ;;
+    *.o | *.lo | *.la | *.inc | *.log | *.trs) continue ;; # of a build here
     tests/*.c) name=${file%.c} ;; # a program of that name, or a part
     *) name=$file ;;
     esac
