@@ -243,11 +243,14 @@ assigned(const char *const *list, size_t count, const char *component)
 }
 
 /*
- * Its prefix in an original file: what the user says, what the file that the
- * folder came from had, what the pipeline says, what the kind says.
+ * Its prefix in an original file: what the user says, what the part had whose
+ * place it takes (itself, if it takes no other's), what the file that the
+ * folder came from had, what the pipeline says, what the kind says. A part from
+ * elsewhere may have stood alone there, behind no prefix at all.
  */
 static void
-choose_prefix(const dfx_conversion *conversion, dfx_outgoing *part)
+choose_prefix(const dfx_conversion *conversion, dfx_outgoing *part,
+              const dfx_found *place)
 {
     const dfx_convert_options *options = conversion->options;
     const cJSON *kept =
@@ -259,12 +262,14 @@ choose_prefix(const dfx_conversion *conversion, dfx_outgoing *part)
 
     if (asked != NULL)
         part->prefix = asked;
-    else if (part->found->view.layout == DFX_LAYOUT_ORIGINAL)
-        part->prefix = part->found->view.prefix;
+    else if (place != NULL && place->view.layout == DFX_LAYOUT_ORIGINAL)
+        part->prefix = place->view.prefix;
     else if (cJSON_IsString(kept))
         part->prefix = kept->valuestring;
     else if (slot != NULL && slot->prefix != NULL)
         part->prefix = slot->prefix;
+    else if (part->found->view.layout == DFX_LAYOUT_ORIGINAL)
+        part->prefix = part->found->view.prefix;
     else
         part->prefix =
             part->kind->lone_prefix != NULL ? part->kind->lone_prefix : "";
@@ -291,7 +296,8 @@ choose_kind(dfx_conversion *conversion, dfx_outgoing *part, dfx_error *err)
     part->pairs = found->pairs;
     part->pair_count = found->pair_count;
     if (conversion->to != DFX_LAYOUT_ORIGINAL ||
-        found->view.layout != DFX_LAYOUT_DIFFUSERS || found->component == 0 ||
+        found->view.layout != DFX_LAYOUT_DIFFUSERS ||
+        (found->component == 0 && part->identity == conversion->identity) ||
         kind == NULL || kind == found->kind || kind->rows == NULL)
         return DFX_OK;
     part->kind = kind;
@@ -354,10 +360,11 @@ has_place(const dfx_conversion *conversion, const dfx_found *found,
            (slot != NULL && slot->prefix != NULL);
 }
 
+/* place is the part of the source whose place it takes; NULL: of none. */
 static dfx_status
 add_outgoing(dfx_conversion *conversion, const char *name,
              const dfx_identity *identity, const dfx_found *found,
-             dfx_outgoing **out, dfx_error *err)
+             const dfx_found *place, dfx_outgoing **out, dfx_error *err)
 {
     dfx_outgoing *part = &conversion->parts[conversion->part_count++];
 
@@ -366,7 +373,7 @@ add_outgoing(dfx_conversion *conversion, const char *name,
     part->found = found;
     if (found->kind != NULL) {
         DFX_TRY(choose_kind(conversion, part, err));
-        choose_prefix(conversion, part);
+        choose_prefix(conversion, part, place);
     } else {
         part->prefix = "";
     }
@@ -398,7 +405,7 @@ add_graft(dfx_conversion *conversion, const dfx_graft *graft,
     DFX_TRY(grafted(graft, &found, err));
     if (are_halves(conversion->identity, old, found)) {
         DFX_TRY(add_outgoing(conversion, graft->component, conversion->identity,
-                             old, &part, err));
+                             old, old, &part, err));
         half = dfx_arena_alloc(&conversion->plan->arena, sizeof *half);
         if (half == NULL)
             return dfx_fail_nomem(err);
@@ -412,9 +419,7 @@ add_graft(dfx_conversion *conversion, const dfx_graft *graft,
                              graft->component, graft->index->path);
     }
     DFX_TRY(add_outgoing(conversion, graft->component, graft->identity, found,
-                         &part, err));
-    if (old != NULL && old->view.layout == DFX_LAYOUT_ORIGINAL)
-        part->prefix = old->view.prefix;
+                         old, &part, err));
     return dfx_plan_note(conversion->plan, err, "%s: taken from %s",
                          graft->component, graft->index->path);
 }
@@ -450,8 +455,8 @@ dfx_parts_choose(dfx_conversion *conversion, dfx_error *err)
         if (graft != NULL)
             DFX_TRY(add_graft(conversion, graft, found, err));
         else
-            DFX_TRY(
-                add_outgoing(conversion, name, identity, found, &part, err));
+            DFX_TRY(add_outgoing(conversion, name, identity, found, found,
+                                 &part, err));
     }
     for (size_t i = 0; i < options->graft_count; i++) {
         const dfx_graft *graft = &options->grafts[i];

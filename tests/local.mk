@@ -76,6 +76,7 @@ EXTRA_DIST += tests/tools/tap.sh
 dist_check_SCRIPTS = \
 	tests/tools/add_family.sh \
 	tests/tools/add_format.sh \
+	tests/tools/convert_graft.sh \
 	tests/tools/convert_options.sh \
 	tests/tools/convert_plan.sh \
 	tests/tools/convert_target.sh \
@@ -100,6 +101,7 @@ dist_check_SCRIPTS = \
 	tests/tools/signals.sh \
 	tests/tools/stdio.sh \
 	tests/tools/symbols.sh \
+	tests/tools/terminal.sh \
 	tests/tools/usage.sh
 
 check_PROGRAMS += $(check_TESTS)
