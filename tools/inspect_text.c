@@ -19,7 +19,10 @@ enum {
 static void
 put_label(const dfx_inspect *asked, const char *label, const char *colour)
 {
-    printf("  %s%-*s%s", colour, LABEL - 2, label, asked->colours.end);
+    if (*label == '\0')
+        printf("%*s", LABEL, "");
+    else
+        printf("  %s%-*s%s", colour, LABEL - 2, label, asked->colours.end);
 }
 
 static void

@@ -9,12 +9,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "report.h"
 
-enum { LINE_WIDTH = 78 };
+enum { LINE_WIDTH = 78 }; /* on a terminal as wide as that, or wider */
 
 static const double interval = 0.1; /* seconds between two lines */
 
@@ -39,10 +40,26 @@ dfx_progress_start(dfx_progress *progress, const char *what, bool forced,
     progress->drawn = progress->start; /* what is done at once needs no line */
 }
 
+/* A line that fills the terminal may wrap, and then nothing erases it. */
+static int
+line_width(void)
+{
+    struct winsize size;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 &&
+        size.ws_col <= LINE_WIDTH)
+        return size.ws_col - 1;
+    return LINE_WIDTH;
+}
+
 static void
 draw(dfx_progress *progress, const char *line)
 {
-    int width = fprintf(stderr, "\r%s", line) - 1;
+    int limit = line_width();
+    int width = fprintf(stderr, "\r%.*s", limit, line) - 1;
+
+    if (progress->width > limit) /* it was wider when that was drawn */
+        progress->width = limit;
 
     if (width < progress->width)
         fprintf(stderr, "%*s", progress->width - width, "");

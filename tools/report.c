@@ -20,7 +20,7 @@ static const struct {
     const char *rule;
     const char *hint;
 } hints[] = {
-    {"out.exists", "-f replaces it"},
+    {"out.exists", "-f replaces files and models"},
     {"family.unknown", "if you know better, say which with --family"},
 };
 
@@ -154,11 +154,14 @@ dfx_colours_choose(dfx_colour_when when, FILE *out)
     static const dfx_colours on = {"\033[1m", "\033[33m", "\033[0m"};
     static const dfx_colours off = {"", "", ""};
     const char *no = getenv("NO_COLOR"); /* no-color.org: any but empty */
+    const char *term = getenv("TERM");
 
-    if (when == DFX_COLOUR_AUTO)
-        return isatty(fileno(out)) == 1 && (no == NULL || *no == '\0') ? on
-                                                                       : off;
-    return when == DFX_COLOUR_ALWAYS ? on : off;
+    if (when != DFX_COLOUR_AUTO)
+        return when == DFX_COLOUR_ALWAYS ? on : off;
+    if ((no != NULL && *no != '\0') ||
+        (term != NULL && strcmp(term, "dumb") == 0))
+        return off;
+    return isatty(fileno(out)) == 1 ? on : off;
 }
 
 /* Three digits of number with one of the units, each 1000 times the last. */
