@@ -162,16 +162,20 @@ validate(const dfx_inspect *asked, const char *path, cJSON **object)
     return f.count == 0 ? DFX_EXIT_YES : DFX_EXIT_NO;
 }
 
-/* The parts that were asked for, or the summary. */
+/* The parts that were asked for, or the summary; *shown is whether another
+   source stands above them. */
 static dfx_status
 print_source(const dfx_inspect *asked, const dfx_source *source, bool several,
-             dfx_error *err)
+             bool *shown, dfx_error *err)
 {
     bool summary =
         !asked->tensors && !asked->tree && !asked->metadata && !asked->hash;
     dfx_status status = DFX_OK;
     dfx_choice choice;
 
+    if (*shown)
+        putchar('\n');
+    *shown = true;
     if (summary || several) {
         fputs(asked->colours.heading, stdout);
         dfx_put(stdout, source->path);
@@ -190,6 +194,9 @@ print_source(const dfx_inspect *asked, const dfx_source *source, bool several,
     }
     if (asked->tensors && status == DFX_OK) {
         dfx_choice_init(&choice, source->index, asked->glob, asked->sort);
+        if (choice.count == 0 && asked->glob != NULL)
+            dfx_say(tool.name, "%s: no tensor matches '%s'", source->path,
+                    asked->glob);
         status = dfx_print_tensors(asked, &choice, err);
         dfx_choice_fini(&choice);
     }
@@ -198,7 +205,7 @@ print_source(const dfx_inspect *asked, const dfx_source *source, bool several,
 
 /* *object is owned by the caller; NULL unless there is JSON to print. */
 static int
-inspect(const dfx_inspect *asked, const char *path, bool several,
+inspect(const dfx_inspect *asked, const char *path, bool several, bool *shown,
         cJSON **object)
 {
     int result = DFX_EXIT_YES;
@@ -213,7 +220,7 @@ inspect(const dfx_inspect *asked, const char *path, bool several,
     if (status == DFX_OK && asked->json)
         status = dfx_json_source(asked, &source, object, &err);
     else if (status == DFX_OK && !asked->quiet)
-        status = print_source(asked, &source, several, &err);
+        status = print_source(asked, &source, several, shown, &err);
     if (status != DFX_OK)
         result = fail(path, &err, object);
     dfx_source_close(&source);
@@ -224,12 +231,13 @@ static int
 inspect_all(const dfx_inspect *asked, const char *const *paths, size_t count)
 {
     int worst = DFX_EXIT_YES;
+    bool shown = false;
 
     if (asked->json && count > 1)
         printf("[\n");
     for (size_t i = 0; i < count; i++) {
         cJSON *object = NULL;
-        int status = inspect(asked, paths[i], count > 1, &object);
+        int status = inspect(asked, paths[i], count > 1, &shown, &object);
 
         if (status > worst)
             worst = status;
@@ -239,8 +247,6 @@ inspect_all(const dfx_inspect *asked, const char *const *paths, size_t count)
                 printf(",\n");
         } else {
             cJSON_Delete(object);
-            if (i + 1 < count && !asked->validate && !asked->quiet)
-                putchar('\n');
         }
     }
     if (asked->json && count > 1)
@@ -270,11 +276,29 @@ answer(const dfx_inspect *asked, int *status)
     return true;
 }
 
+/* A verdict comes alone: what else was asked for would go unheard. */
+static bool
+check_modes(const dfx_inspect *asked)
+{
+    if (asked->diff && asked->validate)
+        dfx_usage(&tool, "--diff and --validate are two questions");
+    else if ((asked->diff || asked->validate) &&
+             (asked->tensors || asked->tree || asked->metadata || asked->hash))
+        dfx_usage(&tool,
+                  "%s prints no tensors, tree, metadata or hashes as well",
+                  asked->diff ? "--diff" : "--validate");
+    else
+        return true;
+    return false;
+}
+
 static bool
 check(const dfx_inspect *asked, const char *const *paths, size_t count)
 {
     const char *from = asked->open.format, *family = asked->identify.family;
 
+    if (!check_modes(asked))
+        return false;
     if (from != NULL && !dfx_check_format(&tool, from, false))
         return false;
     if (family != NULL && !dfx_check_family(&tool, family))

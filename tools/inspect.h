@@ -85,8 +85,7 @@ DFX_CHECKED dfx_status dfx_json_source(const dfx_inspect *asked,
                                        const dfx_source *source, cJSON **object,
                                        dfx_error *err);
 
-/* ---- Tables of names -------------------------------------------------------
- */
+/* ---- Tables of names ----------------------------------------------------- */
 
 /* Prints --rules; returns the exit status. */
 int dfx_inspect_rules(const dfx_inspect *asked);

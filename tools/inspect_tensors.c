@@ -207,7 +207,7 @@ dfx_print_tensors(const dfx_inspect *asked, const dfx_choice *choice,
     dfx_table_cell(&table, "SHAPE");
     dfx_table_cell(&table, "BYTES");
     dfx_table_cell(&table, "OFFSET");
-    dfx_table_cell(&table, "SHA-256");
+    dfx_table_cell(&table, asked->hash ? "SHA-256" : "");
     for (size_t i = 0; i < choice->count; i++) {
         const dfx_tensor *t = choice->items[i].tensor;
         char hash[DFX_HASH_CHARS] = "", shape[256];

@@ -196,14 +196,21 @@ row_of(const dfx_args *args, int c)
 }
 
 static dfx_option
+refuse_empty(const dfx_args *args, const option_row *row)
+{
+    dfx_usage(args->tool, "--%s needs an argument: --%s%s", row->name,
+              row->name, row->argument);
+    return DFX_OPTION_WRONG;
+}
+
+static dfx_option
 refuse(const dfx_args *args, int c)
 {
     const option_row *row = optopt != 0 ? row_of(args, optopt) : NULL;
 
     if (c == ':' && row != NULL)
-        dfx_usage(args->tool, "--%s needs an argument: --%s%s", row->name,
-                  row->name, row->argument);
-    else if (row != NULL)
+        return refuse_empty(args, row);
+    if (row != NULL)
         dfx_usage(args->tool, "--%s takes no argument", row->name);
     else if (optopt != 0)
         dfx_usage(args->tool, "there is no option -%c", optopt);
@@ -271,6 +278,8 @@ dfx_args_next(dfx_args *args)
     if (c == '?' || c == ':')
         return refuse(args, c);
     row = row_of(args, c);
+    if (row->argument[0] == '=' && *args->value == '\0')
+        return refuse_empty(args, row);
     if (row->value != NULL)
         args->value = row->value;
     /* The words may stand in another row: an alias has a value of them. */
@@ -388,8 +397,12 @@ dfx_check_family(const dfx_tool *tool, const char *name)
 bool
 dfx_check_path(const dfx_tool *tool, const char *path)
 {
-    if (strcmp(path, "-") != 0)
+    if (*path == '\0')
+        dfx_usage(tool, "the name of a file or folder is empty");
+    else if (strcmp(path, "-") == 0)
+        dfx_usage(tool,
+                  "a pipe cannot hold a model; a file of that name is ./-");
+    else
         return true;
-    dfx_usage(tool, "a pipe cannot hold a model; a file of that name is ./-");
     return false;
 }

@@ -76,7 +76,8 @@ const char *dfx_nearest(const char *typed, dfx_name_at_fn *name_at);
 bool dfx_check_format(const dfx_tool *tool, const char *name, bool writes);
 bool dfx_check_family(const dfx_tool *tool, const char *name);
 
-/* "-" is no path: models are read out of order. False after a message. */
+/* "" is no path, and "-" none here: models are read out of order. False after a
+   message. */
 bool dfx_check_path(const dfx_tool *tool, const char *path);
 
 #endif

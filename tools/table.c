@@ -83,12 +83,14 @@ dfx_table_u64(dfx_table *table, uint64_t number)
     dfx_table_cellf(table, "%" PRIu64, number);
 }
 
-/* The width of a column; 0 if only its heading has text. */
+/* The width of a column; 0 if only its heading has text and there are rows. */
 static size_t
 column_width(const dfx_table *table, size_t column, bool heading)
 {
     size_t width = 0;
 
+    if (heading && table->cell_count == table->columns)
+        return table->cells[column].width;
     for (size_t i = column + (heading ? table->columns : 0);
          i < table->cell_count; i += table->columns)
         if (table->cells[i].width > width)

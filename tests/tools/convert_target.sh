@@ -8,7 +8,7 @@ cp one.safetensors copy.safetensors
 
 echo precious >there.safetensors
 status "a target that is there" 1 dfx-convert model there.safetensors
-ok "... is named, with what helps" grep -q '^dfx-convert: there.safetensors: .*\[out.exists\]; -f replaces it$' err
+ok "... is named, with what helps" grep -q '^dfx-convert: there.safetensors: .*\[out.exists\]; -f replaces files and models$' err
 echo precious | text "... and untouched" there.safetensors
 status "-f" 0 dfx-convert -qf model there.safetensors
 ok "... replaces it" cmp one.safetensors there.safetensors

@@ -19,6 +19,19 @@ text "... and it is named" err <<END
 dfx-inspect: b.safetensors: No such file or directory [io.open]
 END
 
+status "none of three is there" 1 dfx-inspect 1 2 3
+ok "... prints nothing" empty out
+dfx-inspect -t a.safetensors 2 c.safetensors >out 2>err
+text "an empty line between those that are" out <<END
+a.safetensors
+TENSOR  TYPE  SHAPE  BYTES  OFFSET
+x       U8    [3]        3      61
+
+c.safetensors
+TENSOR  TYPE  SHAPE  BYTES  OFFSET
+y       U8    [2]        2      61
+END
+
 status "a file that is no model" 1 dfx-inspect text a.safetensors
 ok "... says which rule" grep -q '^dfx-inspect: text: .*\[kind.unknown' err
 status "a truncated one" 1 dfx-inspect short.safetensors

@@ -26,8 +26,13 @@ for order in 'size b.10.w b.2.w a b.2' 'dtype b.2.w b.2 b.10.w a' \
 done
 dfx-inspect --tensors='b.2*' x.safetensors | sed '1d; s/ .*//' >out
 printf 'b.2\nb.2.w\n' | text "those that match a glob" out
-dfx-inspect --tensors='nothing' x.safetensors >out
-ok "none matches: a heading alone" test "$(wc -l <out)" -eq 1
+status "none matches" 0 dfx-inspect --tensors='nothing' x.safetensors
+text "... a heading alone" out <<END
+TENSOR  TYPE  SHAPE  BYTES  OFFSET
+END
+text "... and a word" err <<END
+dfx-inspect: x.safetensors: no tensor matches 'nothing'
+END
 
 status "a tree" 0 dfx-inspect --tree x.safetensors
 text "... with sums" out <<'END'

@@ -35,6 +35,18 @@ wrong "there is no format 'png'; see --list-formats" dfx-inspect --from=png x
 wrong "there is no family 'sdxl-bsae'; did you mean sdxl-base?" \
     dfx-inspect --family=sdxl-bsae x
 wrong "--diff needs two paths" dfx-inspect --diff x
+wrong "--diff and --validate are two questions" \
+    dfx-inspect --diff --validate x y
+wrong "--validate prints no tensors, tree, metadata or hashes as well" \
+    dfx-inspect --validate --hash x
+wrong "--diff prints no tensors, tree, metadata or hashes as well" \
+    dfx-inspect --diff -t x y
+wrong "--rules needs an argument: --rules=FAMILY" dfx-inspect --rules=
+wrong "the name of a file or folder is empty" dfx-inspect ''
+wrong "the name of a file or folder is empty" dfx-convert '' x.d
+wrong "the name of a file or folder is empty" dfx-convert in.safetensors ''
+wrong "--only needs an argument: --only=NAME,..." \
+    dfx-convert --only= in.safetensors x.d
 wrong "there is no family 'sd51'; did you mean sd15?" dfx-inspect --rules=sd51
 
 wrong "a pipe cannot hold a model; a file of that name is ./-" dfx-inspect -
