@@ -365,6 +365,11 @@ choose_format(const dfx_convert_options *options, const char *dst,
         if (format->lay_out == NULL)
             continue;
         if (format->suffix != NULL && ends_in(dst, format->suffix)) {
+            if (format->is_folder)
+                return dfx_fail_usage(err,
+                                      "\"%s\" names a file of a folder: name "
+                                      "the folder, with --to=%s",
+                                      dst, format->name);
             *out = format;
             return DFX_OK;
         }

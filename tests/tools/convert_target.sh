@@ -32,6 +32,8 @@ ok "... too" cmp one.safetensors copy.safetensors
 status "a folder onto itself" 2 dfx-convert -f --dtype=f32 --to=diffusers model model
 ok "... too" diff -r model "$srcdir/demo/model"
 
+status "the index of shards, which are a folder's" 2 dfx-convert model x.safetensors.index.json
+ok "... says how" grep -q -e '--to=sharded$' err
 status "into a folder that is not there" 1 dfx-convert model no/where.safetensors
 ok "... says so" grep -q 'No such file or directory' err
 if [ "$(id -u)" -ne 0 ]; then
