@@ -1,17 +1,139 @@
 /*
  * verify.c - is what was written what was meant?
  *
- * The target is opened and identified like any other source; then both sides
+ * Twice: every byte of the target is what the plan says. And the plan was
+ * right: the target is opened and identified like any other source, both sides
  * are brought to Diffusers names and form, through the rules of each one's own
  * layout, and compared tensor by tensor. What is kept aside is compared under
  * its own name.
  */
 #include <config.h>
 
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "content.h"
 #include "convert.h"
+
+/* ---- The plan's bytes ---------------------------------------------------- */
+
+enum { BAND = 256 * 1024 }; /* bytes compared at a time */
+
+typedef struct reading {
+    const dfx_plan *plan;
+    const dfx_run_options *options; /* NULL: none */
+    const dfx_io *io;               /* the file written */
+    const char *tensor;             /* of the piece; NULL: no tensor's */
+    unsigned char *meant, *there;   /* owned: BAND bytes each */
+    uint64_t done;                  /* bytes of the plan */
+} reading;
+
+static dfx_status
+fail_differs(const reading *r, uint64_t offset, dfx_error *err)
+{
+    dfx_status status = dfx_fail(err, DFX_RULE_VERIFY_DIFFERS, offset,
+                                 "a byte reads back other than it was meant");
+
+    if (r->tensor != NULL)
+        dfx_error_in_tensor(err, r->tensor);
+    return status;
+}
+
+static dfx_status
+compare_piece(reading *r, const dfx_piece *piece, dfx_error *err)
+{
+    const dfx_expr *x = piece->expr;
+
+    for (uint64_t at = 0; at < x->bytes; at += BAND) {
+        uint64_t left = x->bytes - at;
+        size_t size = left < BAND ? (size_t)left : BAND, i = 0;
+
+        if (r->options != NULL && r->options->stop != NULL &&
+            *r->options->stop != 0)
+            return dfx_fail_stopped(err);
+        DFX_TRY(dfx_expr_pull_bytes(x, at, size, r->meant, err));
+        DFX_TRY(dfx_io_read_at(r->io, piece->offset + at, r->there, size, err));
+        if (memcmp(r->meant, r->there, size) != 0) {
+            while (r->meant[i] == r->there[i])
+                i++;
+            return fail_differs(r, piece->offset + at + i, err);
+        }
+        r->done += size;
+        if (r->options != NULL && r->options->progress != NULL)
+            r->options->progress(r->options->context, r->done, r->plan->bytes);
+    }
+    return DFX_OK;
+}
+
+/* Tensors are listed in the order of their pieces, among which are others. */
+static dfx_status
+compare_output(reading *r, const dfx_output *output, size_t *compared,
+               dfx_error *err)
+{
+    const dfx_plan_file *file = &output->view;
+    size_t next = 0;
+
+    if (dfx_io_size(r->io) != file->size)
+        return dfx_fail(err, DFX_RULE_VERIFY_DIFFERS, DFX_NO_OFFSET,
+                        "has %" PRIu64 " bytes, %" PRIu64 " were meant",
+                        dfx_io_size(r->io), file->size);
+    for (size_t i = 0; i < output->piece_count; i++) {
+        const dfx_piece *piece = &output->pieces[i];
+        bool is_tensor = next < file->tensor_count &&
+                         file->tensors[next].offset == piece->offset;
+
+        r->tensor = is_tensor ? file->tensors[next].name : NULL;
+        DFX_TRY(compare_piece(r, piece, err));
+        next += is_tensor;
+    }
+    *compared += next;
+    return DFX_OK;
+}
+
+static dfx_status
+check_output(reading *r, const dfx_output *output, size_t *compared,
+             dfx_error *err)
+{
+    const char *path = output->view.path;
+    dfx_text whole = {0};
+    dfx_io *io = NULL;
+    dfx_status status;
+
+    dfx_text_printf(&whole, "%s%s%s", r->plan->dst, path[0] != '\0' ? "/" : "",
+                    path);
+    status = whole.failed ? dfx_fail_nomem(err)
+                          : dfx_io_open_file(whole.data, &io, err);
+    if (status == DFX_OK) {
+        r->io = io;
+        status = compare_output(r, output, compared, err);
+        if (status != DFX_OK)
+            dfx_error_in_file(err, whole.data);
+    }
+    dfx_io_close(io);
+    dfx_text_fini(&whole);
+    return status;
+}
+
+static dfx_status
+check_bytes(const dfx_plan *plan, const dfx_run_options *options,
+            size_t *compared, dfx_error *err)
+{
+    reading r = {.plan = plan, .options = options};
+    dfx_status status = DFX_OK;
+
+    r.meant = malloc(BAND);
+    r.there = malloc(BAND);
+    if (r.meant == NULL || r.there == NULL)
+        status = dfx_fail_nomem(err);
+    for (size_t i = 0; i < plan->output_count && status == DFX_OK; i++)
+        status = check_output(&r, &plan->outputs[i], compared, err);
+    free(r.meant);
+    free(r.there);
+    return status;
+}
+
+/* ---- The plan itself ----------------------------------------------------- */
 
 /* A source's tensor against its copy; a changed type is allowed if the value is
    the cast one. */
@@ -19,17 +141,23 @@ static dfx_status
 check(dfx_arena *arena, const char *name, const dfx_expr *meant,
       const dfx_expr *written, dfx_error *err)
 {
-    uint64_t different;
+    uint64_t different = 0;
     double max_abs;
-    bool same;
+    bool same = false;
     dfx_status status;
 
-    status = dfx_content_compare(arena, meant, written, &same, &different,
-                                 &max_abs, err);
+    if (meant->elements != written->elements)
+        status = dfx_fail(err, DFX_RULE_VERIFY_DIFFERS, DFX_NO_OFFSET,
+                          "%" PRIu64 " elements, %" PRIu64 " were meant",
+                          written->elements, meant->elements);
+    else
+        status = dfx_content_compare(arena, meant, written, &same, &different,
+                                     &max_abs, err);
     if (status == DFX_OK && !same)
         status = dfx_fail(err, DFX_RULE_VERIFY_DIFFERS, DFX_NO_OFFSET,
-                          "%llu elements read back other than they were meant",
-                          (unsigned long long)different);
+                          "%" PRIu64
+                          " elements read back other than they were meant",
+                          different);
     if (status != DFX_OK)
         dfx_error_in_tensor(err, name);
     return status;
@@ -76,10 +204,10 @@ was_replaced(const dfx_verify_notes *notes, const char *component)
 
 static dfx_status
 check_parts(dfx_arena *arena, const dfx_verify_notes *notes,
-            const dfx_identity *written, size_t *compared, dfx_error *err)
+            const dfx_identity *written, dfx_error *err)
 {
-    const dfx_entry *mine, *theirs;
-    size_t mine_count, their_count;
+    const dfx_entry *mine = NULL, *theirs = NULL;
+    size_t mine_count = 0, their_count = 0;
 
     DFX_TRY(dfx_content_list(arena, notes->identity, &mine, &mine_count, err));
     DFX_TRY(dfx_content_list(arena, written, &theirs, &their_count, err));
@@ -100,7 +228,6 @@ check_parts(dfx_arena *arena, const dfx_verify_notes *notes,
             return status;
         }
         DFX_TRY(check(arena, mine[i].name, mine[i].expr, copy->expr, err));
-        (*compared)++;
     }
     return DFX_OK;
 }
@@ -119,7 +246,7 @@ find_aside(const dfx_index *written, const char *name)
 
 static dfx_status
 check_leftovers(dfx_arena *arena, const dfx_verify_notes *notes,
-                const dfx_index *written, size_t *compared, dfx_error *err)
+                const dfx_index *written, dfx_error *err)
 {
     const dfx_identity *identity = notes->identity;
 
@@ -134,14 +261,12 @@ check_leftovers(dfx_arena *arena, const dfx_verify_notes *notes,
         DFX_TRY(dfx_expr_tensor(arena, t, &meant, err));
         DFX_TRY(dfx_expr_tensor(arena, copy, &there, err));
         DFX_TRY(check(arena, t->name, meant, there, err));
-        (*compared)++;
     }
     return DFX_OK;
 }
 
-dfx_status
-dfx_plan_verify(const dfx_plan *plan, const dfx_run_options *options,
-                size_t *compared, dfx_error *err)
+static dfx_status
+check_meaning(const dfx_plan *plan, dfx_error *err)
 {
     const dfx_verify_notes *notes = plan->verify;
     dfx_open_options how = {.variant = notes->options.variant};
@@ -151,21 +276,32 @@ dfx_plan_verify(const dfx_plan *plan, const dfx_run_options *options,
     dfx_identity *written = NULL;
     dfx_status status;
 
-    (void)options; /* reading back is bound by the disk, one thread does */
-    *compared = 0;
     if (notes->identity->set != NULL && notes->options.only == NULL)
         as.family = notes->identity->set->name;
     status = dfx_open(plan->dst, &how, &index, err);
     if (status == DFX_OK)
         status = dfx_identify(index, &as, &written, err);
     if (status == DFX_OK)
-        status = check_parts(&arena, notes, written, compared, err);
+        status = check_parts(&arena, notes, written, err);
     if (status == DFX_OK)
-        status = check_leftovers(&arena, notes, index, compared, err);
-    if (status != DFX_OK)
-        dfx_error_in_file(err, plan->dst);
+        status = check_leftovers(&arena, notes, index, err);
     dfx_arena_fini(&arena);
     dfx_identity_free(written);
     dfx_index_free(index);
+    return status;
+}
+
+dfx_status
+dfx_plan_verify(const dfx_plan *plan, const dfx_run_options *options,
+                size_t *compared, dfx_error *err)
+{
+    dfx_status status;
+
+    *compared = 0;
+    status = check_bytes(plan, options, compared, err);
+    if (status == DFX_OK)
+        status = check_meaning(plan, err);
+    if (status != DFX_OK)
+        dfx_error_in_file(err, plan->dst);
     return status;
 }

@@ -388,8 +388,9 @@ DFX_API DFX_CHECKED dfx_status dfx_plan_run(dfx_plan *plan,
                                             dfx_error *err);
 
 /*
- * After dfx_plan_run: reads dst again, inverts every expression and compares
- * each source tensor that the plan kept whole with what comes back.
+ * After dfx_plan_run: reads dst again, first every byte against the plan, then
+ * as a model of its own, each tensor of which, brought back, is compared with
+ * the source's. *compared counts the tensors that dst has. One thread.
  */
 DFX_API DFX_CHECKED dfx_status dfx_plan_verify(const dfx_plan *plan,
                                                const dfx_run_options *options,
