@@ -12,7 +12,7 @@ static const char *const examples[] = {
     "model.safetensors",
     "--tensors='*attn2*' --sort=size model/",
     "--diff model.safetensors model/",
-    "--json *.safetensors | jq '.[].family'",
+    "--json model.safetensors | jq -r .family",
     NULL,
 };
 

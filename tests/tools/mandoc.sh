@@ -28,6 +28,14 @@ items() {
 }
 items dfx-formats.5 --list-rules RULES
 items dfx-families.5 --families FAMILIES
+# What --json calls a family stands in the tables.
+sed -n 's/.*\.family = "\([a-z0-9_]*\)".*/\1/p
+    s/^ *KNOWN("\([a-z0-9_]*\)".*/\1/p
+    s/^ *SET("[^"]*", "\([a-z0-9_]*\)".*/\1/p
+    $a unknown' "$srcdir"/formats/families/*.c | sort -u >listed
+sed -n '/^\.Sh NAMES OF/,/^\.El/s/^\.Cm \([a-z0-9_]*\) [,.]$/\1/p' \
+    "$srcdir/man/dfx-families.5" | sort -u |
+    text "dfx-families.5 has the families of the tables" listed
 dfx-inspect --list-formats | sed '1d; s/ .*//' | sort >listed
 sed -n 's/^\.Ss //p' "$srcdir/man/dfx-formats.5" | sort |
     text "dfx-formats.5 has what --list-formats lists" listed
