@@ -42,6 +42,11 @@ DFX_CHECKED dfx_status dfx_composed_open(dfx_composed *e, cJSON **doc,
 DFX_CHECKED static inline dfx_status
 dfx_composed_set(cJSON *doc, const char *field, cJSON *node, dfx_error *err)
 {
+    if (!cJSON_IsObject(doc)) {
+        cJSON_Delete(node);
+        return dfx_fail_usage(err, "\"%s\" is set in what is no JSON object",
+                              field);
+    }
     return dfx_doc_set(doc, field, node) ? DFX_OK : dfx_fail_nomem(err);
 }
 

@@ -66,6 +66,20 @@ try_known(dfx_identity *identity, const dfx_known *known, bool *fits,
     return DFX_OK;
 }
 
+/* Is a part of that family here that a table converts? */
+static bool
+is_converted(const dfx_identity *identity, const char *family)
+{
+    for (size_t i = 0; i < identity->found_count; i++) {
+        const dfx_found *found = &identity->found[i];
+
+        if (found->kind != NULL && found->kind->rows != NULL &&
+            strcmp(found->view.family, family) == 0)
+            return true;
+    }
+    return false;
+}
+
 dfx_status
 dfx_identity_name(dfx_identity *identity, bool *named, dfx_error *err)
 {
@@ -73,6 +87,8 @@ dfx_identity_name(dfx_identity *identity, bool *named, dfx_error *err)
 
     *named = false;
     for (; known != NULL && known->family != NULL; known++) {
+        if (is_converted(identity, known->family))
+            continue; /* a row that is less exact than the kind's */
         DFX_TRY(try_known(identity, known, named, err));
         if (*named) {
             identity->family = known->family;

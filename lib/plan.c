@@ -44,6 +44,8 @@ dfx_plan_free(dfx_plan *plan)
     free(plan);
 }
 
+enum { MAX_LEVELS = 16 }; /* as a folder is read */
+
 /* Relative, and each part a name: not empty, no ".", no "..". */
 static bool
 stays_inside(const char *path)
@@ -60,6 +62,17 @@ stays_inside(const char *path)
     }
 }
 
+/* How many folders a file lies in. */
+static size_t
+level_of(const char *path)
+{
+    size_t level = 0;
+
+    for (; *path != '\0'; path++)
+        level += *path == '/';
+    return level;
+}
+
 dfx_status
 dfx_plan_add_file(dfx_plan *plan, const char *path, size_t *output,
                   dfx_error *err)
@@ -74,6 +87,10 @@ dfx_plan_add_file(dfx_plan *plan, const char *path, size_t *output,
     if (plan->is_folder && !stays_inside(path))
         return dfx_fail(err, DFX_RULE_FOLDER_PATH, DFX_NO_OFFSET,
                         "\"%s\" is no path inside a folder", path);
+    if (level_of(path) > MAX_LEVELS)
+        return dfx_fail(err, DFX_RULE_FOLDER_LIMIT, DFX_NO_OFFSET,
+                        "a file %zu folders deep, at most %d are read",
+                        level_of(path), MAX_LEVELS);
     own_path = dfx_arena_strdup(&plan->arena, path);
     if (own_path == NULL ||
         !dfx_grow(&outputs, &plan->output_capacity, plan->output_count,

@@ -386,7 +386,7 @@ ok "save_pretrained: metadata comes back, with all else" \
 breaks() {
     make_st lax.safetensors "$3" 2
     dfx-inspect --validate lax.safetensors >out 2>err
-    says "lax: $1" "\\[$2[] ]" out
+    says "lax: $1" "\\[${2}[] ]" out
     status "lax: ... is not read" 1 dfx-inspect lax.safetensors
 }
 
