@@ -82,6 +82,7 @@ dist_check_SCRIPTS = \
 	tests/tools/convert_target.sh \
 	tests/tools/demo.sh \
 	tests/tools/disk_full.sh \
+	tests/tools/examples.sh \
 	tests/tools/headers.sh \
 	tests/tools/help.sh \
 	tests/tools/inspect_diff.sh \
