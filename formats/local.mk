@@ -15,7 +15,7 @@ nodist_lib_libdfxcore_la_SOURCES = formats/registry.inc
 formats/registry.inc: $(srcdir)/formats/list.am $(srcdir)/formats/registry.sed
 	$(AM_V_GEN)$(MKDIR_P) formats && \
 	sed -n -f $(srcdir)/formats/registry.sed $(srcdir)/formats/list.am \
-	    >$@.tmp && mv $@.tmp $@
+	    >$@.$$$$ && mv $@.$$$$ $@
 formats/registry.lo: formats/registry.inc
 CLEANFILES += formats/registry.inc
 EXTRA_DIST += formats/registry.sed
@@ -32,7 +32,7 @@ CONFIG_FILES_PACKED = $(wildcard $(srcdir)/formats/configs/*/* \
 formats/configs/packed.inc: formats/configs/pack$(EXEEXT) \
 		$(CONFIG_FILES_PACKED)
 	$(AM_V_GEN)formats/configs/pack$(EXEEXT) $(srcdir)/formats/configs \
-	    >$@.tmp && mv $@.tmp $@
+	    >$@.$$$$ && mv $@.$$$$ $@ # "make -j all bench" makes it twice
 formats/configs/packed.lo: formats/configs/packed.inc
 CLEANFILES += formats/configs/packed.inc
 EXTRA_DIST += formats/configs/README.md
