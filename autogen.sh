@@ -43,10 +43,10 @@ install_packages() {
         return
     fi
     say "installing$missing"
-    export DEBIAN_FRONTEND=noninteractive
+    # sudo passes no environment on.
     $as_root apt-get -qq update
     # shellcheck disable=SC2086  # a list
-    $as_root apt-get -qq install -y --no-install-recommends $missing
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing
 }
 
 build() {
