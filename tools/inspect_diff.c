@@ -123,50 +123,77 @@ add_row(report *r, const char *what, const char *name, const char *a,
     r->count++;
 }
 
-static const char *
-meta_value(const dfx_index *index, const char *component, const char *key)
-{
-    size_t count = 0, component_count = 0;
-    const dfx_meta *metadata = dfx_index_metadata(index, &count);
-    const dfx_component *components =
-        dfx_index_components(index, &component_count);
+/* A key of the metadata, under the name of its component. */
+typedef struct named_meta {
+    const char *component;
+    const dfx_meta *meta;
+} named_meta;
 
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(metadata[i].key, key) == 0 &&
-            strcmp(components[metadata[i].component].name, component) == 0)
-            return metadata[i].value;
-    return NULL;
+static int
+by_component_and_key(const void *x, const void *y)
+{
+    const named_meta *a = x, *b = y;
+    int order = strcmp(a->component, b->component);
+
+    return order != 0 ? order : strcmp(a->meta->key, b->meta->key);
 }
 
-/* What b's metadata has that a's has not, or otherwise. swapped: they are, and
-   what both have was seen the other way round. */
-static void
-diff_metadata(report *r, const dfx_index *a, const dfx_index *b, bool swapped)
+/* In order; owned by the caller. */
+static named_meta *
+sorted_metadata(const dfx_index *index, size_t *count)
 {
-    size_t count = 0, component_count = 0;
-    const dfx_meta *metadata = dfx_index_metadata(a, &count);
-    const dfx_component *components = dfx_index_components(a, &component_count);
+    size_t component_count = 0;
+    const dfx_meta *metadata = dfx_index_metadata(index, count);
+    const dfx_component *components =
+        dfx_index_components(index, &component_count);
+    named_meta *sorted = dfx_need(calloc(*count + 1, sizeof *sorted));
 
-    for (size_t i = 0; i < count; i++) {
-        const char *component = components[metadata[i].component].name;
-        const char *mine = metadata[i].value;
-        const char *other = meta_value(b, component, metadata[i].key);
-        cJSON *object;
-        char name[512];
+    for (size_t i = 0; i < *count; i++)
+        sorted[i] =
+            (named_meta){components[metadata[i].component].name, &metadata[i]};
+    qsort(sorted, *count, sizeof *sorted, by_component_and_key);
+    return sorted;
+}
 
-        if (other != NULL && (swapped || strcmp(mine, other) == 0))
-            continue;
-        object = dfx_json_object();
-        dfx_json_add(object, "component", dfx_json_text(component));
-        dfx_json_add(object, "key", dfx_json_text(metadata[i].key));
-        dfx_json_add(object, "a", dfx_json_text(swapped ? other : mine));
-        dfx_json_add(object, "b", dfx_json_text(swapped ? mine : other));
-        dfx_json_append(r->metadata, object);
-        snprintf(name, sizeof name, "%s%s%s", component,
-                 component[0] != '\0' ? "/" : "", metadata[i].key);
-        add_row(r, "metadata", name, swapped ? other : mine,
-                swapped ? mine : other);
+/* a or b is NULL where only the other side has the key. */
+static void
+add_metadata(report *r, const named_meta *a, const named_meta *b)
+{
+    const named_meta *one = a != NULL ? a : b;
+    const char *value_a = a != NULL ? a->meta->value : NULL;
+    const char *value_b = b != NULL ? b->meta->value : NULL;
+    cJSON *object = dfx_json_object();
+    char name[512];
+
+    dfx_json_add(object, "component", dfx_json_text(one->component));
+    dfx_json_add(object, "key", dfx_json_text(one->meta->key));
+    dfx_json_add(object, "a", dfx_json_text(value_a));
+    dfx_json_add(object, "b", dfx_json_text(value_b));
+    dfx_json_append(r->metadata, object);
+    snprintf(name, sizeof name, "%s%s%s", one->component,
+             one->component[0] != '\0' ? "/" : "", one->meta->key);
+    add_row(r, "metadata", name, value_a, value_b);
+}
+
+static void
+diff_metadata(report *r, const dfx_index *a, const dfx_index *b)
+{
+    size_t m = 0, n = 0;
+    named_meta *x = sorted_metadata(a, &m), *y = sorted_metadata(b, &n);
+
+    for (size_t i = 0, j = 0; i < m || j < n;) {
+        int order = i == m   ? 1
+                    : j == n ? -1
+                             : by_component_and_key(&x[i], &y[j]);
+
+        if (order != 0 || strcmp(x[i].meta->value, y[j].meta->value) != 0)
+            add_metadata(r, order <= 0 ? &x[i] : NULL,
+                         order >= 0 ? &y[j] : NULL);
+        i += order <= 0;
+        j += order >= 0;
     }
+    free(x);
+    free(y);
 }
 
 static void
@@ -383,10 +410,8 @@ diff_sources(report *r, const dfx_source *a, const dfx_source *b, size_t *same,
 
     if (status != DFX_OK)
         return status;
-    if (is_folder(a->index) == is_folder(b->index)) {
-        diff_metadata(r, a->index, b->index, false);
-        diff_metadata(r, b->index, a->index, true);
-    }
+    if (is_folder(a->index) == is_folder(b->index))
+        diff_metadata(r, a->index, b->index);
     if (is_folder(a->index) && is_folder(b->index))
         return diff_files(r, a->index, b->index, err);
     diff_configs(r, a->identity, b->identity);

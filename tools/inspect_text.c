@@ -13,6 +13,7 @@
 enum {
     LABEL = 13,     /* where the values of labelled lines start */
     MAX_VALUE = 48, /* characters of a metadata value in the summary */
+    MAX_KEYS = 12,  /* of the metadata that the summary lists */
     MAX_NAMES = 5   /* missing names that the summary lists */
 };
 
@@ -201,14 +202,16 @@ put_warnings(const dfx_inspect *asked, const char *const *texts, size_t count)
 }
 
 static void
-put_metadata_line(const dfx_inspect *asked, const dfx_source *source)
+put_metadata_lines(const dfx_inspect *asked, const dfx_source *source)
 {
     size_t count = 0, component_count = 0;
     const dfx_meta *metadata = dfx_index_metadata(source->index, &count);
     const dfx_component *components =
         dfx_index_components(source->index, &component_count);
+    /* One more takes no more room than the line that says so. */
+    size_t shown = count > MAX_KEYS + 1 ? MAX_KEYS : count;
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < shown; i++) {
         const char *component = components[metadata[i].component].name;
         const char *value = metadata[i].value;
         size_t size = dfx_first(value, MAX_VALUE);
@@ -223,6 +226,8 @@ put_metadata_line(const dfx_inspect *asked, const dfx_source *source)
         putchar('\n');
         free(line);
     }
+    if (shown < count)
+        printf("%*s%zu more (--metadata has all)\n", LABEL, "", count - shown);
 }
 
 /* The evidence for what was chosen, or for what was not. */
@@ -266,7 +271,7 @@ dfx_print_summary(const dfx_inspect *asked, const dfx_source *source)
     candidates = dfx_identity_candidates(identity, &count);
     put_candidates(asked, candidates, count, true);
     put_candidates(asked, candidates, count, false);
-    put_metadata_line(asked, source);
+    put_metadata_lines(asked, source);
     parts = dfx_identity_parts(identity, &count);
     for (size_t i = 0; i < count; i++) {
         put_names(asked, "missing", &parts[i], parts[i].missing,

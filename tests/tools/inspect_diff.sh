@@ -30,6 +30,16 @@ metadata  l     -        3
 
 4 differences, 0 tensors equal
 END
+# Both lists of keys are gone through once: these are ten thousand each.
+keys=$(seq -f '"k%g":"1"' -s , 10000)
+end='"w":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'
+make_st many.safetensors "{\"__metadata__\":{$keys},$end" 0
+make_st few.safetensors "{\"__metadata__\":{\"k10\":\"1\",\"k2\":\"2\",\"l\":\"3\"},$end" 0
+dfx-inspect --diff many.safetensors few.safetensors >out
+ok "metadata: what both have is no difference" test "$(grep -c '^metadata  k10 ' out)" -eq 0
+ok "... what has another value" grep -q '^metadata  k2  *1  *2$' out
+ok "... what one has" grep -q '^metadata  l  *-  *3$' out
+ok "... what the other has" grep -q '^10000 differences, 1 tensor equal$' out
 make_st d.safetensors '{"__metadata__":{"k":"1"},"w":{"dtype":"F16","shape":[6],"data_offsets":[0,12]}}' 12
 status "another type and shape" 1 dfx-inspect --diff a.safetensors d.safetensors
 ok "... is said" grep -q '^tensor  w  *F32 \[3\]  F16 \[6\]$' out

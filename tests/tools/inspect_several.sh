@@ -56,6 +56,16 @@ ok "... at all" test "$(grep -c "$esc" out)" -eq 0
 status "colour on demand" 0 env NO_COLOR=1 dfx-inspect --color=always a.safetensors
 ok "... is there" grep -q "$esc" out
 
+for count in 13 14; do
+    keys=$(seq -f '"k%02g":"1"' -s , $count)
+    make_st "$count.safetensors" "{\"__metadata__\":{$keys}}" 0
+    dfx-inspect $count.safetensors >out
+    ok "metadata of $count keys" grep -q '^  metadata   k01 = 1$' out
+done
+ok "... is cut" test "$(grep -c 'k[0-9]* = ' out)" -eq 12
+ok "... with a word" grep -q '^             2 more (--metadata has all)$' out
+ok "... if that saves lines" test "$(dfx-inspect 13.safetensors | grep -c 'k[0-9]* = ')" -eq 13
+
 status "unknown is no error" 0 dfx-inspect a.safetensors
 ok "... it is said" grep -q '^  family  *unknown$' out
 finish

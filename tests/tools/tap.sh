@@ -58,8 +58,9 @@ make_st() {
     st_size=${#2}
     {
         # shellcheck disable=SC2059  # the format is the point
-        printf "\\$(printf %03o $((st_size & 255)))\\$(printf %03o $((st_size >> 8)))"
-        printf '\0\0\0\0\0\0%s' "$2"
+        printf "$(printf '\\%03o\\%03o\\%03o' $((st_size & 255)) \
+            $((st_size >> 8 & 255)) $((st_size >> 16)))"
+        printf '\0\0\0\0\0%s' "$2"
         head -c "$3" /dev/zero
     } >"$1"
 }
