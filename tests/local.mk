@@ -6,7 +6,7 @@ SH_LOG_COMPILER = $(SHELL)
 # The tools just built come first; tests run in the build folder. Some compile.
 AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_srcdir)'; builddir='$(abs_builddir)'; \
-	PATH="$(abs_builddir):$(abs_builddir)/tests/synth:$$PATH"; \
+	PATH="$(TOOLS_FIRST)$(abs_builddir):$(abs_builddir)/tests/synth:$$PATH"; \
 	LC_ALL=C; OMP_NUM_THREADS=2; \
 	CC='$(CC)'; CPPFLAGS='-I. $(AM_CPPFLAGS) $(CPPFLAGS)'; \
 	CFLAGS='$(AM_CFLAGS) $(CFLAGS)'; LDFLAGS='$(AM_LDFLAGS) $(LDFLAGS)'; \
@@ -85,6 +85,7 @@ dist_check_SCRIPTS = \
 	tests/tools/examples.sh \
 	tests/tools/headers.sh \
 	tests/tools/help.sh \
+	tests/tools/hostile.sh \
 	tests/tools/inspect_diff.sh \
 	tests/tools/inspect_hash.sh \
 	tests/tools/inspect_several.sh \
@@ -154,3 +155,24 @@ else
 fuzz: # in a build of its own, by clang
 	srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run.sh
 endif
+
+# The tests that run the tools, with the tools under valgrind. Those about time,
+# memory and signals would measure valgrind.
+VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite \
+	--errors-for-leak-kinds=definite --error-exitcode=99
+VALGRIND_TESTS = $(filter-out %/add_family.sh %/add_format.sh %/disk_full.sh \
+	%/headers.sh %/kill.sh %/layers.sh %/lists.sh %/mandoc.sh %/rss.sh \
+	%/signals.sh %/symbols.sh %/terminal.sh,$(dist_check_SCRIPTS))
+.PHONY: valgrind
+valgrind: all
+	@$(MKDIR_P) tests/valgrind
+	@for tool in $(bin_PROGRAMS); do \
+	    { echo '#!/bin/sh'; \
+	      echo 'LD_LIBRARY_PATH=$(abs_builddir)/lib/.libs export LD_LIBRARY_PATH'; \
+	      echo "exec $(VALGRIND) '$(abs_builddir)/.libs/$$tool' \"\$$@\""; \
+	    } >tests/valgrind/$$tool && chmod +x tests/valgrind/$$tool || exit 1; \
+	done
+	$(MAKE) check TESTS='$(VALGRIND_TESTS)' \
+	    TOOLS_FIRST='$(abs_builddir)/tests/valgrind:'
+clean-local:
+	rm -rf tests/valgrind
