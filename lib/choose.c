@@ -151,33 +151,15 @@ choose_named(dfx_identity *identity, const char *name, dfx_error *err)
                     "the tensors are not those of family \"%s\"", name);
 }
 
-/* What an earlier conversion wrote into the file's metadata: the set that its
-   configs belong to. NULL if there is none. */
-static const char *
-remembered_set(dfx_identity *identity)
-{
-    const char *text = dfx_index_find_meta(identity->index, 0, DFX_RESIDUE_KEY);
-    const char *name = NULL;
-    cJSON *doc = NULL;
-
-    if (text == NULL || dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &doc,
-                                      NULL) != DFX_OK)
-        return NULL;
-    if (dfx_doc_string(doc, "set") != NULL)
-        name = dfx_arena_strdup(&identity->arena, dfx_doc_string(doc, "set"));
-    cJSON_Delete(doc);
-    return name;
-}
-
 static dfx_status
 choose_set(dfx_identity *identity, dfx_error *err)
 {
     const dfx_set *set = dfx_pipelines_table.sets;
-    const char *remembered;
+    /* The set that the configs kept in the file belong to. */
+    const char *remembered = dfx_doc_string(identity->residue, "set");
 
     if (identity->options->family != NULL)
         return choose_named(identity, identity->options->family, err);
-    remembered = remembered_set(identity);
     if (remembered != NULL &&
         choose_named(identity, remembered, NULL) == DFX_OK)
         return DFX_OK;

@@ -167,7 +167,7 @@ static dfx_status
 base_config(dfx_composer *c, const dfx_found *found, dfx_composed *e,
             bool *complete, dfx_error *err)
 {
-    const char *embedded = dfx_found_base_config(c->identity, found);
+    const char *embedded = dfx_found_base_config(c->arena, c->identity, found);
     const char *class_name = found->view.class_name;
     const char *base_class = NULL;
 
@@ -206,8 +206,7 @@ derive(dfx_composer *c, const dfx_found *found, dfx_composed *e, dfx_error *err)
     if (before == NULL)
         return dfx_fail_nomem(err);
     DFX_TRY(found->kind->config(&found->facts, complete, e->doc, err));
-    DFX_TRY(
-        dfx_stored_correct(e->doc, dfx_stored_type(c->identity, found), err));
+    DFX_TRY(dfx_stored_correct(e->doc, dfx_stored_type(found), err));
     if (!complete && dfx_doc_equal(before, e->doc)) {
         cJSON_Delete(e->doc); /* the bytes already say it */
         e->doc = NULL;

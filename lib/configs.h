@@ -78,7 +78,7 @@ DFX_CHECKED dfx_status dfx_configs_make(const dfx_identity *identity,
  * Laid over others it would have transformers 5 round them on loading, so
  * composed configs name the type that most of a part's numbers have.
  */
-dfx_type dfx_stored_type(const dfx_identity *identity, const dfx_found *found);
+dfx_type dfx_stored_type(const dfx_found *found);
 /* Corrects the name, if there is one and it is another. */
 DFX_CHECKED dfx_status dfx_stored_correct(cJSON *config, dfx_type type,
                                           dfx_error *err);

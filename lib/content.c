@@ -27,12 +27,11 @@ by_component_and_name(const void *a, const void *b)
 }
 
 static dfx_status
-list_as_named(dfx_arena *arena, const dfx_identity *identity,
-              const dfx_found *found, dfx_entry *entries, size_t *count,
-              dfx_error *err)
+list_as_named(dfx_arena *arena, const dfx_found *found, dfx_entry *entries,
+              size_t *count, dfx_error *err)
 {
     for (size_t i = 0; i < found->view.tensor_count; i++) {
-        const dfx_tensor *t = &identity->index->tensors[found->view.tensors[i]];
+        const dfx_tensor *t = &found->index->tensors[found->view.tensors[i]];
         dfx_entry *entry = &entries[*count];
 
         DFX_TRY(dfx_expr_tensor(arena, t, &entry->expr, err));
@@ -44,17 +43,16 @@ list_as_named(dfx_arena *arena, const dfx_identity *identity,
 }
 
 static dfx_status
-list_part(dfx_arena *arena, const dfx_identity *identity,
-          const dfx_found *found, dfx_entry *entries, size_t *count,
-          dfx_error *err)
+list_part(dfx_arena *arena, const dfx_found *found, dfx_entry *entries,
+          size_t *count, dfx_error *err)
 {
     if (found->kind == NULL || found->kind->rows == NULL)
-        return list_as_named(arena, identity, found, entries, count, err);
+        return list_as_named(arena, found, entries, count, err);
     for (size_t i = 0; i < found->pair_count; i++) {
         dfx_entry *entry = &entries[*count];
 
-        DFX_TRY(dfx_found_expr(arena, identity, found, &found->pairs[i],
-                               &entry->expr, err));
+        DFX_TRY(
+            dfx_found_expr(arena, found, &found->pairs[i], &entry->expr, err));
         if (entry->expr == NULL)
             continue; /* missing: the identity has said so */
         entry->component = found->view.name;
@@ -80,8 +78,7 @@ dfx_content_list(dfx_arena *arena, const dfx_identity *identity,
         return dfx_fail_nomem(err);
     *count = 0;
     for (size_t i = 0; i < identity->found_count; i++)
-        DFX_TRY(
-            list_part(arena, identity, &identity->found[i], list, count, err));
+        DFX_TRY(list_part(arena, &identity->found[i], list, count, err));
     for (size_t i = 0; identity->found_count == 0 && i < index->tensor_count;
          i++) {
         dfx_entry *entry = &list[(*count)++];

@@ -67,7 +67,9 @@ static bool
 is_lone(const dfx_conversion *conversion, const dfx_outgoing *part)
 {
     return conversion->options->lone ||
-           (part->found->component == 0 && is_folder(conversion->index));
+           (part->found->component == 0 &&
+            part->identity == conversion->identity &&
+            is_folder(conversion->index));
 }
 
 /* One component of the bundle a part, and room for a side-car. */
@@ -189,31 +191,45 @@ is_under(const char *path, const char *folder)
     return strncmp(path, folder, size) == 0 && path[size] == '/';
 }
 
-/* Where a file of the source's folder goes; NULL: nowhere. Of a component only
-   if that goes. */
-static const char *
-target_of(const dfx_conversion *conversion, const char *path)
+static const dfx_outgoing *
+part_of(const dfx_conversion *conversion, const char *path)
 {
-    const dfx_convert_options *options = conversion->options;
-
-    if (options->lone && is_under(path, conversion->parts[0].name))
-        return path + strlen(conversion->parts[0].name) + 1;
-    if (options->lone) /* its own folder already: all of it goes */
-        return is_folder(conversion->index) &&
-                       conversion->parts[0].found->component == 0
-                   ? path
-                   : NULL;
-    if (options->only == NULL)
-        return path;
     for (size_t i = 0; i < conversion->part_count; i++)
         if (is_under(path, conversion->parts[i].name))
-            return path;
+            return &conversion->parts[i];
     return NULL;
 }
 
-static dfx_status
-add_file(dfx_conversion *conversion, const char *path, const dfx_extent *data,
-         dfx_error *err)
+bool
+dfx_conversion_takes(const dfx_conversion *conversion, const char *path)
+{
+    const dfx_outgoing *part = part_of(conversion, path);
+
+    return part != NULL ? part->identity == conversion->identity
+                        : conversion->options->only == NULL;
+}
+
+/* Where a file of the source's folder goes; NULL: nowhere. Of a component only
+   if that goes; of a component's own folder all. */
+static const char *
+target_of(const dfx_conversion *conversion, const char *path)
+{
+    const dfx_outgoing *first = &conversion->parts[0];
+
+    if (conversion->part_count > 0 && first->found->component == 0 &&
+        first->identity == conversion->identity && is_folder(conversion->index))
+        return path;
+    if (!conversion->options->lone) /* grafts get their configs later */
+        return conversion->options->only == NULL ||
+                       part_of(conversion, path) != NULL
+                   ? path
+                   : NULL;
+    return is_under(path, first->name) ? path + strlen(first->name) + 1 : NULL;
+}
+
+dfx_status
+dfx_file_expr(dfx_arena *arena, const char *path, const dfx_extent *data,
+              const dfx_expr **out, dfx_error *err)
 {
     dfx_tensor bytes = {
         .name = path,
@@ -222,10 +238,8 @@ add_file(dfx_conversion *conversion, const char *path, const dfx_extent *data,
         .shape = &data->size,
         .data = *data,
     };
-    const dfx_expr *x;
 
-    DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, &bytes, &x, err));
-    return dfx_bundle_add_blob(&conversion->bundle, path, x, err);
+    return dfx_expr_tensor(arena, &bytes, out, err);
 }
 
 /* The files of a folder as they are. */
@@ -236,9 +250,13 @@ carry_files(dfx_conversion *conversion, dfx_error *err)
 
     for (size_t i = 0; i < index->file_count; i++) {
         const char *path = target_of(conversion, index->files[i].path);
+        const dfx_expr *x;
 
-        if (path != NULL)
-            DFX_TRY(add_file(conversion, path, &index->files[i].data, err));
+        if (path == NULL)
+            continue;
+        DFX_TRY(dfx_file_expr(&conversion->plan->arena, path,
+                              &index->files[i].data, &x, err));
+        DFX_TRY(dfx_bundle_add_blob(&conversion->bundle, path, x, err));
     }
     return DFX_OK;
 }
@@ -249,9 +267,11 @@ make_files(dfx_conversion *conversion, dfx_error *err)
 {
     dfx_arena *arena = &conversion->plan->arena;
     const dfx_config_file *files;
+    dfx_identity all;
     size_t count;
 
-    DFX_TRY(dfx_configs_make(conversion->identity, arena, &files, &count, err));
+    DFX_TRY(dfx_grafts_identity(conversion, &all, err));
+    DFX_TRY(dfx_configs_make(&all, arena, &files, &count, err));
     for (size_t i = 0; i < count; i++) {
         const char *path = target_of(conversion, files[i].path);
         const dfx_expr *x;
@@ -261,44 +281,6 @@ make_files(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(dfx_expr_bytes(arena, files[i].data, files[i].size, &x, err));
         DFX_TRY(dfx_bundle_add_blob(&conversion->bundle, path, x, err));
     }
-    return DFX_OK;
-}
-
-/* A component from another folder brings its own config.json; one from a file
-   has none and gets what the pipeline says. */
-static dfx_status
-graft_config(dfx_conversion *conversion, const dfx_outgoing *part,
-             dfx_error *err)
-{
-    const dfx_index *index = part->identity->index;
-    const char *from = index->components[part->found->component].name;
-    dfx_arena *arena = &conversion->plan->arena;
-    const char *old = dfx_arena_printf(arena, "%s%sconfig.json", from,
-                                       from[0] != '\0' ? "/" : "");
-    const char *path =
-        conversion->options->lone
-            ? "config.json"
-            : dfx_arena_printf(arena, "%s/config.json", part->name);
-    dfx_bundle *bundle = &conversion->bundle;
-    const dfx_file *file;
-
-    if (old == NULL || path == NULL)
-        return dfx_fail_nomem(err);
-    file = dfx_index_find_file(index, old);
-    if (file == NULL)
-        return DFX_OK;
-    for (size_t i = 0; i < bundle->blob_count; i++)
-        if (strcmp(bundle->blobs[i].path, path) == 0)
-            bundle->blobs[i] = bundle->blobs[--bundle->blob_count];
-    return add_file(conversion, path, &file->data, err);
-}
-
-static dfx_status
-graft_configs(dfx_conversion *conversion, dfx_error *err)
-{
-    for (size_t i = 0; i < conversion->part_count; i++)
-        if (conversion->parts[i].identity != conversion->identity)
-            DFX_TRY(graft_config(conversion, &conversion->parts[i], err));
     return DFX_OK;
 }
 
@@ -318,7 +300,7 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(dfx_residue_to_folder(conversion, err));
         DFX_TRY(from_folder ? carry_files(conversion, err)
                             : make_files(conversion, err));
-        DFX_TRY(graft_configs(conversion, err));
+        DFX_TRY(dfx_grafts_files(conversion, err));
         DFX_TRY(dfx_stored_types(conversion, err));
     } else {
         DFX_TRY(dfx_residue_to_file(conversion, err));

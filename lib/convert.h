@@ -111,8 +111,6 @@ DFX_CHECKED dfx_status dfx_leftover_keeps(const dfx_conversion *conversion,
 
 /* ---- The residue (residue.c, residue_file.c) ----------------------------- */
 
-#define DFX_RESIDUE_SCHEMA 1
-
 /* Reads what an earlier conversion kept into conversion->residue. */
 DFX_CHECKED dfx_status dfx_residue_read(dfx_conversion *conversion,
                                         dfx_error *err);
@@ -123,6 +121,41 @@ DFX_CHECKED dfx_status dfx_residue_to_folder(dfx_conversion *conversion,
    goes into its metadata. */
 DFX_CHECKED dfx_status dfx_residue_to_file(dfx_conversion *conversion,
                                            dfx_error *err);
+
+/* ---- Files of a folder (convert.c, graft.c, stored.c) -------------------- */
+
+/* Do files of that path in a folder go along? Not those that --only leaves, nor
+   those of a component that another takes the place of. */
+bool dfx_conversion_takes(const dfx_conversion *conversion, const char *path);
+
+/* A file's bytes. */
+DFX_CHECKED dfx_status dfx_file_expr(dfx_arena *arena, const char *path,
+                                     const dfx_extent *data,
+                                     const dfx_expr **out, dfx_error *err);
+
+/*
+ * Has edit change the JSON document that a blob is. Nothing changes the bytes
+ * of a document that stays the same, or of what is no JSON.
+ */
+typedef dfx_status dfx_edit_fn(const void *context, cJSON *doc, dfx_error *err);
+DFX_CHECKED dfx_status dfx_blob_edit(dfx_arena *arena, dfx_blob *blob,
+                                     dfx_edit_fn *edit, const void *context,
+                                     dfx_error *err);
+
+/*
+ * The identity of the source with the components from elsewhere in their
+ * places, for configs to be made from. Lives in the plan's arena and borrows
+ * from all of them; not to be freed.
+ */
+DFX_CHECKED dfx_status dfx_grafts_identity(dfx_conversion *conversion,
+                                           dfx_identity *all, dfx_error *err);
+/* The config.json that a component has where it comes from, or NULL in *x. */
+DFX_CHECKED dfx_status dfx_graft_config(dfx_arena *arena,
+                                        const dfx_outgoing *part,
+                                        const dfx_expr **x, dfx_error *err);
+/* Configs for them, and their places in the list of components. */
+DFX_CHECKED dfx_status dfx_grafts_files(dfx_conversion *conversion,
+                                        dfx_error *err);
 
 /* After casts: the configs of the folder name the type that was written
    (configs.h says why). In stored.c. */

@@ -44,9 +44,9 @@ config_of_set(dfx_arena *arena, const dfx_set *set, const dfx_found *found,
 }
 
 const char *
-dfx_found_base_config(const dfx_identity *identity, const dfx_found *found)
+dfx_found_base_config(dfx_arena *arena, const dfx_identity *identity,
+                      const dfx_found *found)
 {
-    dfx_arena *arena = (dfx_arena *)(uintptr_t)&identity->arena;
     const char *path = NULL;
     const dfx_variant_row *row;
 
@@ -75,33 +75,25 @@ dfx_found_base_config(const dfx_identity *identity, const dfx_found *found)
 }
 
 /* The config of a part that an earlier conversion kept in a file's metadata, or
-   NULL in *doc. What is not ours or broken says nothing. */
+   NULL in *doc. What is broken says nothing. */
 static dfx_status
 kept_config(const dfx_identity *identity, const dfx_found *found, cJSON **doc,
             dfx_error *err)
 {
-    const char *text = dfx_index_find_meta(identity->index, 0, DFX_RESIDUE_KEY);
-    cJSON *residue = NULL;
-    const cJSON *kept;
     char path[DFX_ERROR_CHARS];
-    bool failed = false;
+    const cJSON *kept;
 
-    if (text == NULL || dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY,
-                                      &residue, NULL) != DFX_OK)
-        return DFX_OK;
     snprintf(path, sizeof path, "%s/config.json", found->view.name);
-    kept = dfx_doc_get(dfx_doc_get(residue, "documents"), path);
+    kept = dfx_identity_kept(identity, path);
     if (cJSON_IsObject(kept)) {
         *doc = cJSON_Duplicate(kept, true);
-        failed = *doc == NULL;
-    } else if (cJSON_IsString(kept)) {
-        const char *whole = kept->valuestring;
-
-        if (dfx_doc_parse(whole, strlen(whole), path, doc, NULL) != DFX_OK)
-            *doc = NULL;
+        return *doc != NULL ? DFX_OK : dfx_fail_nomem(err);
     }
-    cJSON_Delete(residue);
-    return failed ? dfx_fail_nomem(err) : DFX_OK;
+    if (cJSON_IsString(kept) &&
+        dfx_doc_parse(kept->valuestring, strlen(kept->valuestring), path, doc,
+                      NULL) != DFX_OK)
+        *doc = NULL;
+    return DFX_OK;
 }
 
 /* The folder's own config.json of a part, or NULL in *doc. */
@@ -181,7 +173,7 @@ name_class(dfx_identity *identity, dfx_found *found, dfx_error *err)
 static dfx_status
 derive_config(dfx_identity *identity, dfx_found *found, dfx_error *err)
 {
-    const char *path = dfx_found_base_config(identity, found);
+    const char *path = dfx_found_base_config(&identity->arena, identity, found);
     const char *data = NULL;
     size_t size = 0;
     cJSON *own = NULL;

@@ -204,7 +204,11 @@ dfx_doc_parse(const char *text, size_t size, const char *name, cJSON **doc,
     dfx_status status;
     size_t bad = 0;
 
-    if (dfx_utf8_valid(text, size, &bad)) {
+    if (size > DOCUMENT_MAX) {
+        status = dfx_fail(err, DFX_RULE_JSON_LARGE, DFX_NO_OFFSET,
+                          "%zu bytes, at most %d are read as JSON", size,
+                          DOCUMENT_MAX);
+    } else if (dfx_utf8_valid(text, size, &bad)) {
         dfx_json_init(&b.json, text, size, 0);
         b.json.python_numbers = true;
         status = build(&b, err);

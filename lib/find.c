@@ -33,17 +33,16 @@ typedef struct sightings {
 } sightings;
 
 static dfx_view
-view_of(const dfx_identity *identity, const dfx_found *found)
+view_of(dfx_arena *arena, const dfx_found *found)
 {
     return (dfx_view){
-        .index = identity->index,
+        .index = found->index,
         .component = found->component,
         .prefix = found->view.prefix,
         .kind = found->kind,
         .signature = found->signature,
         .facts = &found->facts,
-        /* Only for translated names; the identity's own while it is made. */
-        .arena = (dfx_arena *)(uintptr_t)&identity->arena,
+        .arena = arena,
     };
 }
 
@@ -117,10 +116,9 @@ look_for(dfx_identity *identity, sightings *seen, uint32_t skip, dfx_error *err)
 }
 
 const dfx_tensor *
-dfx_found_source(const dfx_identity *identity, const dfx_found *found,
-                 const dfx_pair *pair)
+dfx_found_source(dfx_arena *arena, const dfx_found *found, const dfx_pair *pair)
 {
-    dfx_view view = view_of(identity, found);
+    dfx_view view = view_of(arena, found);
 
     return dfx_view_find(&view, found->view.layout == DFX_LAYOUT_ORIGINAL
                                     ? pair->original
@@ -128,8 +126,7 @@ dfx_found_source(const dfx_identity *identity, const dfx_found *found,
 }
 
 static const char *
-source_name(const dfx_identity *identity, const dfx_found *found,
-            const dfx_pair *pair)
+source_name(dfx_arena *arena, const dfx_found *found, const dfx_pair *pair)
 {
     const char *name = found->view.layout == DFX_LAYOUT_ORIGINAL
                            ? pair->original
@@ -138,8 +135,7 @@ source_name(const dfx_identity *identity, const dfx_found *found,
 
     if (implied != NULL && strncmp(name, implied, strlen(implied)) == 0)
         name += strlen(implied);
-    return dfx_arena_printf((dfx_arena *)(uintptr_t)&identity->arena, "%s%s",
-                            found->view.prefix, name);
+    return dfx_arena_printf(arena, "%s%s", found->view.prefix, name);
 }
 
 /* The first row of the kind's variants that its facts fit, or NULL. */
@@ -209,7 +205,7 @@ claim(dfx_identity *identity, dfx_found *found, bool *owned, dfx_error *err)
     const char **missing;
     size_t count = 0, missing_count = 0;
 
-    view = view_of(identity, found);
+    view = view_of(&identity->arena, found);
     if (found->kind->derive != NULL)
         DFX_TRY(found->kind->derive(&view, &found->facts, err));
     if (found->kind->rows != NULL)
@@ -224,12 +220,12 @@ claim(dfx_identity *identity, dfx_found *found, bool *owned, dfx_error *err)
         return dfx_fail_nomem(err);
     for (size_t i = 0; i < found->pair_count; i++) {
         const dfx_pair *pair = &found->pairs[i];
-        const dfx_tensor *t = dfx_found_source(identity, found, pair);
+        const dfx_tensor *t = dfx_found_source(&identity->arena, found, pair);
 
         if (t == NULL) {
             if (found->view.layout == DFX_LAYOUT_ORIGINAL && pair->part > 0)
                 continue; /* said once for all parts of one tensor */
-            missing[missing_count] = source_name(identity, found, pair);
+            missing[missing_count] = source_name(&identity->arena, found, pair);
             if (missing[missing_count++] == NULL)
                 return dfx_fail_nomem(err);
         } else if (!owned[t - index->tensors]) {
@@ -291,6 +287,7 @@ new_part(dfx_identity *identity, dfx_found **found, dfx_error *err)
         return dfx_fail(err, DFX_RULE_LIMIT_INDEX, DFX_NO_OFFSET,
                         "more than %d models in one source", MAX_PARTS);
     *found = &identity->found[identity->found_count++];
+    (*found)->index = identity->index;
     return DFX_OK;
 }
 

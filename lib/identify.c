@@ -10,6 +10,9 @@
 #include "identify.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "document.h"
 
 static dfx_status
 copy_options(dfx_identity *identity, const dfx_identify_options *options,
@@ -26,11 +29,41 @@ copy_options(dfx_identity *identity, const dfx_identify_options *options,
     return DFX_OK;
 }
 
+dfx_status
+dfx_residue_parse(const dfx_index *index, uint32_t component, cJSON **doc,
+                  dfx_error *err)
+{
+    const char *text = dfx_index_find_meta(index, component, DFX_RESIDUE_KEY);
+    cJSON *made = NULL;
+    int64_t schema;
+    dfx_status status;
+
+    *doc = NULL;
+    if (text == NULL)
+        return DFX_OK;
+    status = dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &made, err);
+    if (status == DFX_ERR_NOMEM)
+        return status;
+    if (status == DFX_OK && dfx_doc_int(dfx_doc_get(made, "schema"), &schema) &&
+        schema == DFX_RESIDUE_SCHEMA)
+        *doc = made;
+    else
+        cJSON_Delete(made);
+    return DFX_OK;
+}
+
+const cJSON *
+dfx_identity_kept(const dfx_identity *identity, const char *path)
+{
+    return dfx_doc_get(dfx_doc_get(identity->residue, "documents"), path);
+}
+
 static dfx_status
 identify(dfx_identity *identity, const dfx_identify_options *options,
          dfx_error *err)
 {
     DFX_TRY(copy_options(identity, options, err));
+    DFX_TRY(dfx_residue_parse(identity->index, 0, &identity->residue, err));
     DFX_TRY(dfx_identity_find_parts(identity, err));
     DFX_TRY(dfx_identity_choose(identity, err));
     return dfx_identity_describe(identity, err);

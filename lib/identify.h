@@ -91,6 +91,7 @@ typedef struct dfx_found {
     dfx_part view;        /* what the public interface shows; first member */
     const dfx_kind *kind; /* NULL: a folder names it and no kind knows it */
     const dfx_signature *signature;
+    const dfx_index *index; /* that it was found in */
     uint32_t component;
     dfx_facts facts;
     const dfx_pair *pairs;
@@ -127,13 +128,30 @@ struct dfx_identity {
     const dfx_found *decider; /* whose facts, with those of markers and
                                  documents, chose the set; NULL: no set */
     const dfx_identify_options *options; /* copied; NULL members if none */
+    cJSON *residue; /* owned: what an earlier conversion kept in the file's
+                       metadata; NULL: nothing */
 };
+
+#define DFX_RESIDUE_SCHEMA 1
+
+/*
+ * Reads what an earlier conversion kept in a component's metadata (residue.c
+ * says what it looks like). NULL in *doc if there is nothing, or nothing of
+ * ours: text of others must not stop anybody.
+ */
+DFX_CHECKED dfx_status dfx_residue_parse(const dfx_index *index,
+                                         uint32_t component, cJSON **doc,
+                                         dfx_error *err);
+/* The document that it keeps for that path of the folder: a value, a text or
+   the name of an embedded file. NULL: none. Borrowed. */
+const cJSON *dfx_identity_kept(const dfx_identity *identity, const char *path);
 
 /*
  * The embedded file that holds a part's constants: "sd15/unet/config.json",
- * "vae-sdxl/config.json"; NULL if no set says. Borrowed from the arena.
+ * "vae-sdxl/config.json"; NULL if no set says. Lives in the arena.
  */
-const char *dfx_found_base_config(const dfx_identity *identity,
+const char *dfx_found_base_config(dfx_arena *arena,
+                                  const dfx_identity *identity,
                                   const dfx_found *found);
 
 /*
@@ -163,18 +181,16 @@ const dfx_found *dfx_identity_find(const dfx_identity *identity,
  * One pair of a found part in Diffusers form, whatever layout the source has.
  * NULL in *expr if the source lacks it.
  */
-DFX_CHECKED dfx_status dfx_found_expr(dfx_arena *arena,
-                                      const dfx_identity *identity,
-                                      const dfx_found *found,
+DFX_CHECKED dfx_status dfx_found_expr(dfx_arena *arena, const dfx_found *found,
                                       const dfx_pair *pair,
                                       const dfx_expr **expr, dfx_error *err);
 
 /*
  * The tensor that a pair of a found part means in its source: by the folder or
- * the original name, whichever layout the part has. NULL: missing.
+ * the original name, whichever layout the part has. NULL: missing. The arena is
+ * for names on the way.
  */
-const dfx_tensor *dfx_found_source(const dfx_identity *identity,
-                                   const dfx_found *found,
+const dfx_tensor *dfx_found_source(dfx_arena *arena, const dfx_found *found,
                                    const dfx_pair *pair);
 
 #endif

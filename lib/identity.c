@@ -38,6 +38,7 @@ dfx_identity_free(dfx_identity *identity)
         dfx_facts_fini(&identity->found[i].facts);
         cJSON_Delete(identity->found[i].config);
     }
+    cJSON_Delete(identity->residue);
     free(identity->warnings);
     dfx_arena_fini(&identity->arena);
     free(identity);

@@ -24,6 +24,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/fields.c lib/fields.h \
 	lib/find.c \
 	lib/floats.def \
+	lib/graft.c \
 	lib/identify.c lib/identify.h \
 	lib/identity.c \
 	lib/index.c lib/index.h \

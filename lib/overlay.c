@@ -148,6 +148,22 @@ is_keepable(const cJSON *kept)
             data != NULL);
 }
 
+/* The files of a component that comes from elsewhere are not those of the
+   earlier one. */
+static bool
+is_replaced(const dfx_identity *identity, const char *path)
+{
+    for (size_t i = 0; i < identity->found_count; i++) {
+        const dfx_found *found = &identity->found[i];
+        size_t size = strlen(found->view.name);
+
+        if (found->index != identity->index &&
+            strncmp(path, found->view.name, size) == 0 && path[size] == '/')
+            return true;
+    }
+    return false;
+}
+
 /* One kept document: a value, the text itself, the name of an embedded file, or
    null for "there was none". */
 static dfx_status
@@ -155,7 +171,8 @@ apply_kept_one(dfx_composer *c, const cJSON *kept, dfx_error *err)
 {
     dfx_composed *e = dfx_composer_find(c, kept->string);
 
-    if ((e != NULL && e->from_user) || !is_keepable(kept))
+    if ((e != NULL && e->from_user) || !is_keepable(kept) ||
+        is_replaced(c->identity, kept->string))
         return DFX_OK;
     if (cJSON_IsNull(kept)) {
         if (e != NULL) {
@@ -176,26 +193,19 @@ apply_kept_one(dfx_composer *c, const cJSON *kept, dfx_error *err)
 static dfx_status
 apply_kept(dfx_composer *c, dfx_error *err)
 {
-    const char *text =
-        dfx_index_find_meta(c->identity->index, 0, DFX_RESIDUE_KEY);
+    const cJSON *documents = dfx_doc_get(c->identity->residue, "documents");
     const cJSON *kept;
-    cJSON *doc = NULL;
-    dfx_status status = DFX_OK;
 
-    if (text == NULL || dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &doc,
-                                      NULL) != DFX_OK)
-        return DFX_OK; /* not one of ours: dfx_residue_read says so */
-    if (cJSON_GetArraySize(dfx_doc_get(doc, "documents")) > KEPT_MAX)
-        status = dfx_fail(err, DFX_RULE_FOLDER_LIMIT, DFX_NO_OFFSET,
-                          "the metadata key %s keeps more than %d documents",
-                          DFX_RESIDUE_KEY, KEPT_MAX);
-    cJSON_ArrayForEach(kept, dfx_doc_get(doc, "documents"))
+    if (cJSON_GetArraySize(documents) > KEPT_MAX)
+        return dfx_fail(err, DFX_RULE_FOLDER_LIMIT, DFX_NO_OFFSET,
+                        "the metadata key %s keeps more than %d documents",
+                        DFX_RESIDUE_KEY, KEPT_MAX);
+    cJSON_ArrayForEach(kept, documents)
     {
-        if (status == DFX_OK && kept->string != NULL)
-            status = apply_kept_one(c, kept, err);
+        if (kept->string != NULL)
+            DFX_TRY(apply_kept_one(c, kept, err));
     }
-    cJSON_Delete(doc);
-    return status;
+    return DFX_OK;
 }
 
 /* ---- What the user says -------------------------------------------------- */

@@ -115,11 +115,10 @@ source_expr(dfx_arena *arena, const dfx_found *found, const dfx_tensor *tensor,
 }
 
 dfx_status
-dfx_found_expr(dfx_arena *arena, const dfx_identity *identity,
-               const dfx_found *found, const dfx_pair *pair,
+dfx_found_expr(dfx_arena *arena, const dfx_found *found, const dfx_pair *pair,
                const dfx_expr **expr, dfx_error *err)
 {
-    const dfx_tensor *tensor = dfx_found_source(identity, found, pair);
+    const dfx_tensor *tensor = dfx_found_source(arena, found, pair);
     dfx_status status;
 
     *expr = NULL;
@@ -158,7 +157,8 @@ pair_expr(dfx_conversion *conversion, const dfx_outgoing *part,
           const dfx_pair *pair, const dfx_expr **expr, dfx_error *err)
 {
     const dfx_found *found = part->found;
-    const dfx_tensor *tensor = dfx_found_source(part->identity, found, pair);
+    const dfx_tensor *tensor =
+        dfx_found_source(&conversion->plan->arena, found, pair);
     dfx_status status;
 
     if (tensor == NULL)
@@ -383,13 +383,12 @@ add_outgoing(dfx_conversion *conversion, const char *name,
 
 /* Two halves of one component: the same kind, and no tensor in both. */
 static bool
-are_halves(const dfx_identity *identity, const dfx_found *part,
-           const dfx_found *other)
+are_halves(dfx_arena *arena, const dfx_found *part, const dfx_found *other)
 {
     if (part == NULL || part->kind != other->kind)
         return false;
     for (size_t i = 0; i < other->pair_count; i++)
-        if (dfx_found_source(identity, part, &other->pairs[i]) != NULL)
+        if (dfx_found_source(arena, part, &other->pairs[i]) != NULL)
             return false;
     return true;
 }
@@ -403,7 +402,7 @@ add_graft(dfx_conversion *conversion, const dfx_graft *graft,
     dfx_outgoing *part, *half;
 
     DFX_TRY(grafted(graft, &found, err));
-    if (are_halves(conversion->identity, old, found)) {
+    if (are_halves(&conversion->plan->arena, old, found)) {
         DFX_TRY(add_outgoing(conversion, graft->component, conversion->identity,
                              old, old, &part, err));
         half = dfx_arena_alloc(&conversion->plan->arena, sizeof *half);

@@ -28,21 +28,13 @@ dfx_residue_read(dfx_conversion *conversion, dfx_error *err)
 {
     const dfx_index *index = conversion->index;
     uint32_t component = dfx_index_find_component(index, DFX_RESIDUE);
-    const char *text;
-    int64_t schema;
 
     if (component == UINT32_MAX)
         component = 0;
-    text = dfx_index_find_meta(index, component, DFX_RESIDUE_KEY);
-    if (text == NULL)
+    DFX_TRY(dfx_residue_parse(index, component, &conversion->residue, err));
+    if (conversion->residue != NULL ||
+        dfx_index_find_meta(index, component, DFX_RESIDUE_KEY) == NULL)
         return DFX_OK;
-    if (dfx_doc_parse(text, strlen(text), DFX_RESIDUE_KEY, &conversion->residue,
-                      NULL) == DFX_OK &&
-        dfx_doc_int(dfx_doc_get(conversion->residue, "schema"), &schema) &&
-        schema == DFX_RESIDUE_SCHEMA)
-        return DFX_OK;
-    cJSON_Delete(conversion->residue);
-    conversion->residue = NULL;
     return dfx_plan_note(conversion->plan, err,
                          "the metadata key %s is not one of ours: ignored",
                          DFX_RESIDUE_KEY);

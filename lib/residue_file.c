@@ -375,11 +375,11 @@ stays_behind(const dfx_conversion *conversion, uint32_t component)
 }
 
 static dfx_status
-note_lost(dfx_conversion *conversion, const dfx_file *file,
+note_lost(dfx_conversion *conversion, const char *path,
           const dfx_config_file *made, dfx_error *err)
 {
     return dfx_plan_note(conversion->plan, err,
-                         "lost: %s has no place in a single file%s", file->path,
+                         "lost: %s has no place in a single file%s", path,
                          made != NULL ? " and is not the usual one" : "");
 }
 
@@ -404,24 +404,21 @@ as_kept(const char *path, const char *text, size_t size)
     return node;
 }
 
+/* A text of the folder's against the one that a reader would make. */
 static dfx_status
-compare_text(dfx_conversion *conversion, const dfx_file *file,
-             const dfx_config_file *made, char **text, cJSON *documents,
+compare_text(dfx_conversion *conversion, const char *path, const char *text,
+             size_t size, const dfx_config_file *made, cJSON *documents,
              dfx_error *err)
 {
-    size_t size = (size_t)file->data.size;
     cJSON *kept;
 
-    DFX_TRY(dfx_extent_read(&file->data, 0, *text, size, err));
-    if (strcmp(file->path, "model_index.json") == 0)
-        DFX_TRY(without_lost_parts(conversion, text, &size, err));
     if (made != NULL && made->size == size &&
-        memcmp(made->data, *text, size) == 0)
+        memcmp(made->data, text, size) == 0)
         return DFX_OK;
-    kept = conversion->options->plain ? NULL : as_kept(file->path, *text, size);
+    kept = conversion->options->plain ? NULL : as_kept(path, text, size);
     if (kept == NULL)
-        return note_lost(conversion, file, made, err);
-    if (!cJSON_AddItemToObject(documents, file->path, kept)) {
+        return note_lost(conversion, path, made, err);
+    if (!cJSON_AddItemToObject(documents, path, kept)) {
         cJSON_Delete(kept);
         return dfx_fail_nomem(err);
     }
@@ -433,19 +430,56 @@ static dfx_status
 compare_file(dfx_conversion *conversion, const dfx_file *file,
              const dfx_config_file *made, cJSON *documents, dfx_error *err)
 {
+    size_t size = (size_t)file->data.size;
     char *text;
     dfx_status status;
 
     if (stays_behind(conversion, file->component))
         return DFX_OK; /* said of the component */
+    if (!dfx_conversion_takes(conversion, file->path))
+        return DFX_OK;
     if (file->data.size > MAX_FILE)
-        return note_lost(conversion, file, made, err);
-    text = calloc(1, (size_t)file->data.size + 1);
+        return note_lost(conversion, file->path, made, err);
+    text = calloc(1, size + 1);
     if (text == NULL)
         return dfx_fail_nomem(err);
-    status = compare_text(conversion, file, made, &text, documents, err);
+    status = dfx_extent_read(&file->data, 0, text, size, err);
+    if (status == DFX_OK && strcmp(file->path, "model_index.json") == 0)
+        status = without_lost_parts(conversion, &text, &size, err);
+    if (status == DFX_OK)
+        status = compare_text(conversion, file->path, text, size, made,
+                              documents, err);
     free(text);
     return status;
+}
+
+/* The configs of components from elsewhere, against those that files (NULL:
+   nobody) would make. */
+static dfx_status
+compare_grafts(dfx_conversion *conversion, const dfx_config_file *files,
+               size_t count, cJSON *documents, dfx_error *err)
+{
+    dfx_arena *arena = &conversion->plan->arena;
+
+    for (size_t i = 0; i < conversion->part_count; i++) {
+        const dfx_outgoing *part = &conversion->parts[i];
+        const dfx_expr *x = NULL;
+        char *path, *text;
+
+        if (part->identity == conversion->identity)
+            continue;
+        DFX_TRY(dfx_graft_config(arena, part, &x, err));
+        if (x == NULL || x->bytes > MAX_FILE)
+            continue;
+        path = dfx_arena_printf(arena, "%s/config.json", part->name);
+        text = dfx_arena_alloc(arena, (size_t)x->bytes + 1);
+        if (path == NULL || text == NULL)
+            return dfx_fail_nomem(err);
+        DFX_TRY(dfx_expr_pull(x, 0, x->elements, text, err));
+        DFX_TRY(compare_text(conversion, path, text, (size_t)x->bytes,
+                             made_file(files, count, path), documents, err));
+    }
+    return DFX_OK;
 }
 
 /* Files that a reader would make and the folder does not have. */
@@ -456,6 +490,7 @@ note_absent(const dfx_conversion *conversion, const dfx_config_file *files,
     for (size_t i = 0; i < count; i++)
         if (dfx_index_find_file(conversion->index, files[i].path) == NULL &&
             !conversion->options->plain &&
+            dfx_conversion_takes(conversion, files[i].path) &&
             cJSON_AddNullToObject(documents, files[i].path) == NULL)
             return dfx_fail_nomem(err);
     return DFX_OK;
@@ -469,12 +504,18 @@ compare_files(dfx_conversion *conversion, const dfx_identity *seen,
     const dfx_config_file *files;
     size_t count;
 
+    /* Alone a component may have another name, and files of no use there. */
+    for (size_t i = 0; i < conversion->part_count; i++)
+        if (conversion->options->only != NULL &&
+            dfx_identity_find(seen, conversion->parts[i].name) == NULL)
+            return DFX_OK;
     DFX_TRY(
         dfx_configs_make(seen, &conversion->plan->arena, &files, &count, err));
     for (size_t i = 0; i < index->file_count; i++)
         DFX_TRY(compare_file(conversion, &index->files[i],
                              made_file(files, count, index->files[i].path),
                              documents, err));
+    DFX_TRY(compare_grafts(conversion, files, count, documents, err));
     return note_absent(conversion, files, count, documents, err);
 }
 
@@ -524,6 +565,97 @@ out:
 
 /* ---- The whole ----------------------------------------------------------- */
 
+/* What the file keeps, less the documents of components that do not go along,
+   and with those of components from elsewhere. */
+static dfx_status
+renew_kept(dfx_conversion *conversion, cJSON *doc, dfx_error *err)
+{
+    cJSON *documents = dfx_doc_get(doc, "documents"), *next;
+
+    if (documents == NULL)
+        documents = cJSON_AddObjectToObject(doc, "documents");
+    if (documents == NULL)
+        return dfx_fail_nomem(err);
+    for (cJSON *node = documents->child; node != NULL; node = next) {
+        next = node->next;
+        if (!dfx_conversion_takes(conversion, node->string))
+            cJSON_Delete(cJSON_DetachItemViaPointer(documents, node));
+    }
+    return compare_grafts(conversion, NULL, 0, documents, err);
+}
+
+/* As the metadata value; NULL if nothing is kept. */
+static dfx_status
+describe_kept(dfx_conversion *conversion, const char **value, dfx_error *err)
+{
+    cJSON *doc = conversion->residue != NULL
+                     ? cJSON_Duplicate(conversion->residue, true)
+                     : cJSON_CreateObject();
+    char *text = NULL;
+    dfx_status status;
+
+    *value = NULL;
+    if (doc == NULL ||
+        !dfx_doc_set(doc, "schema", dfx_doc_new_int(DFX_RESIDUE_SCHEMA)))
+        status = dfx_fail_nomem(err);
+    else
+        status = renew_kept(conversion, doc, err);
+    if (status == DFX_OK && dfx_doc_get(doc, "documents")->child != NULL) {
+        text = dfx_doc_print_compact(doc);
+        if (text != NULL)
+            *value = dfx_arena_strdup(&conversion->plan->arena, text);
+        if (*value == NULL)
+            status = dfx_fail_nomem(err);
+    }
+    free(text);
+    cJSON_Delete(doc);
+    return status;
+}
+
+/* The file's own metadata. What it keeps of a folder stays, byte for byte,
+   unless components change. */
+static dfx_status
+carry_metadata(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_index *index = conversion->index;
+    const dfx_convert_options *options = conversion->options;
+    const char *kept = NULL;
+    bool anew = options->only != NULL || options->graft_count > 0;
+
+    if (anew)
+        DFX_TRY(describe_kept(conversion, &kept, err));
+    if (kept != NULL)
+        DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, 0, DFX_RESIDUE_KEY,
+                                    kept, err));
+    for (size_t i = 0; i < index->meta_count; i++)
+        if (index->metadata[i].component == 0 &&
+            !(anew && strcmp(index->metadata[i].key, DFX_RESIDUE_KEY) == 0))
+            DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, 0,
+                                        index->metadata[i].key,
+                                        index->metadata[i].value, err));
+    return DFX_OK;
+}
+
+/* The header as it was, for the bytes to be the same if the tensors are. */
+static dfx_status
+carry_header(dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_extent *from = &conversion->index->header;
+    const dfx_convert_options *options = conversion->options;
+    size_t size = (size_t)from->size;
+    uint8_t *header;
+
+    if (from->io == NULL || options->only != NULL || options->graft_count > 0)
+        return DFX_OK;
+    header = dfx_arena_alloc(&conversion->plan->arena, size);
+    if (header == NULL)
+        return dfx_fail_nomem(err);
+    DFX_TRY(dfx_extent_read(from, 0, header, size, err));
+    conversion->bundle.header = header;
+    conversion->bundle.header_size = size;
+    return DFX_OK;
+}
+
 static dfx_status
 from_file(dfx_conversion *conversion, dfx_error *err)
 {
@@ -545,21 +677,8 @@ from_file(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
         DFX_TRY(dfx_conversion_add(conversion, 0, t->name, x, NULL, err));
     }
-    for (size_t i = 0; i < index->meta_count; i++)
-        if (index->metadata[i].component == 0)
-            DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, 0,
-                                        index->metadata[i].key,
-                                        index->metadata[i].value, err));
-    if (index->header.io != NULL) {
-        size_t size = (size_t)index->header.size;
-        uint8_t *header = dfx_arena_alloc(&conversion->plan->arena, size);
-
-        if (header == NULL)
-            return dfx_fail_nomem(err);
-        DFX_TRY(dfx_extent_read(&index->header, 0, header, size, err));
-        conversion->bundle.header = header;
-        conversion->bundle.header_size = size;
-    }
+    DFX_TRY(carry_metadata(conversion, err));
+    DFX_TRY(carry_header(conversion, err));
     return dfx_tallies_note(conversion->plan, &counts, "kept", err);
 }
 
@@ -581,8 +700,6 @@ dfx_residue_to_file(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(restore(conversion, side_car, err));
     else
         DFX_TRY(add_markers(conversion, err));
-    if (conversion->options->only != NULL)
-        return DFX_OK; /* components were asked for, not their pipeline */
     DFX_TRY(dfx_bundle_check_names(&conversion->bundle, err));
     DFX_TRY(describe_folder(conversion, first_extra, &value, err));
     if (value != NULL)

@@ -25,12 +25,12 @@ largest(const uint64_t bytes[DFX_TYPE_COUNT])
 }
 
 dfx_type
-dfx_stored_type(const dfx_identity *identity, const dfx_found *found)
+dfx_stored_type(const dfx_found *found)
 {
     uint64_t bytes[DFX_TYPE_COUNT] = {0};
 
     for (size_t i = 0; i < found->view.tensor_count; i++) {
-        const dfx_tensor *t = &identity->index->tensors[found->view.tensors[i]];
+        const dfx_tensor *t = &found->index->tensors[found->view.tensors[i]];
         uint64_t elements, size;
 
         /* By shape: an index of names alone has no extents. */
@@ -79,11 +79,10 @@ written_type(const dfx_bundle *bundle, uint32_t component)
     return largest(bytes);
 }
 
-static dfx_status
-correct_blob(dfx_conversion *conversion, dfx_blob *blob, dfx_type type,
-             dfx_error *err)
+dfx_status
+dfx_blob_edit(dfx_arena *arena, dfx_blob *blob, dfx_edit_fn *edit,
+              const void *context, dfx_error *err)
 {
-    dfx_arena *arena = &conversion->plan->arena;
     size_t size = (size_t)blob->expr->bytes;
     char *text = dfx_arena_alloc(arena, size + 1), *printed = NULL;
     cJSON *doc = NULL, *before;
@@ -96,7 +95,7 @@ correct_blob(dfx_conversion *conversion, dfx_blob *blob, dfx_type type,
     if (dfx_doc_parse(text, size, blob->path, &doc, NULL) != DFX_OK)
         return DFX_OK;
     before = cJSON_Duplicate(doc, true);
-    status = dfx_stored_correct(doc, type, err);
+    status = before == NULL ? dfx_fail_nomem(err) : edit(context, doc, err);
     if (status == DFX_OK && !dfx_doc_equal(before, doc)) {
         printed = dfx_doc_print(doc, false);
         text = printed != NULL ? dfx_arena_strdup(arena, printed) : NULL;
@@ -110,6 +109,14 @@ correct_blob(dfx_conversion *conversion, dfx_blob *blob, dfx_type type,
     return status;
 }
 
+static dfx_status
+correct_type(const void *context, cJSON *doc, dfx_error *err)
+{
+    const dfx_type *type = context;
+
+    return dfx_stored_correct(doc, *type, err);
+}
+
 dfx_status
 dfx_stored_types(dfx_conversion *conversion, dfx_error *err)
 {
@@ -120,6 +127,7 @@ dfx_stored_types(dfx_conversion *conversion, dfx_error *err)
         return DFX_OK;
     for (uint32_t c = 0; c < conversion->part_count; c++) {
         const char *folder = conversion->components[c].name;
+        dfx_type type = written_type(bundle, c);
         char *path =
             dfx_arena_printf(&conversion->plan->arena, "%s%sconfig.json",
                              folder, folder[0] != '\0' ? "/" : "");
@@ -128,8 +136,9 @@ dfx_stored_types(dfx_conversion *conversion, dfx_error *err)
             return dfx_fail_nomem(err);
         for (size_t i = 0; i < bundle->blob_count; i++)
             if (strcmp(bundle->blobs[i].path, path) == 0)
-                DFX_TRY(correct_blob(conversion, &bundle->blobs[i],
-                                     written_type(bundle, c), err));
+                DFX_TRY(dfx_blob_edit(&conversion->plan->arena,
+                                      &bundle->blobs[i], correct_type, &type,
+                                      err));
     }
     return DFX_OK;
 }

@@ -82,6 +82,7 @@ expect_configs(verdict *v, const dfx_identity *identity, const char *want)
     size_t count = 0, size;
     const char *const *variants = dfx_identity_variants(identity, &count);
     const char *base = NULL;
+    dfx_arena arena = {NULL};
 
     if (want == NULL)
         return;
@@ -90,9 +91,10 @@ expect_configs(verdict *v, const dfx_identity *identity, const char *want)
         if (strcmp(variants[i], want) == 0)
             return;
     if (identity->found_count == 1)
-        base = dfx_found_base_config(identity, &identity->found[0]);
+        base = dfx_found_base_config(&arena, identity, &identity->found[0]);
     if (base == NULL || strncmp(base, want, size) != 0 || base[size] != '/')
         expect_text(v, "configs", base, want);
+    dfx_arena_fini(&arena);
 }
 
 /* A list of a component alone may leave the variant to the list of the whole

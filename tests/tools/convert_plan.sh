@@ -9,7 +9,7 @@ ok "... makes none" test ! -e one.safetensors
 ok "... says what from what" grep -q '^model (diffusers, sd1) -> one.safetensors: 1 file, ' out
 ok "... lists it" grep -q '^  one.safetensors *970  16.3 MB$' out
 ok "... and what gets lost" grep -q 'tokenizer/vocab.json.xz' out
-status "one component" 0 dfx-convert -q --only=vae model vae.safetensors
+status "one component" 0 dfx-convert -q --plain --only=vae model vae.safetensors
 status "a dry run of what keys do not settle" 0 dfx-convert -n vae.safetensors vae
 ok "... with a warning, apart" grep -q '^dfx-convert: vae.safetensors: warning: taken as vae-sd1' err
 status "quietly" 0 dfx-convert -nq model one.safetensors
