@@ -21,13 +21,6 @@ enum {
     MAX_WARNINGS = 1000 /* what comes after says nothing new */
 };
 
-/* A tensor in the order of the search: by hash, so that sorting 10^6 names of
-   one long prefix does not compare them. */
-typedef struct dfx_index_slot {
-    uint64_t hash;
-    const dfx_tensor *tensor;
-} slot;
-
 /* ---- Life ------------------------------------------------------------- */
 
 dfx_status
@@ -59,7 +52,6 @@ dfx_index_free(dfx_index *index)
     free(index->metadata);
     free(index->files);
     free(index->components);
-    free(index->sorted);
     free(index->by_name);
     free(index->tensors);
     dfx_arena_fini(&index->arena);
@@ -278,28 +270,12 @@ dfx_index_warn(dfx_index *index, dfx_error *err, const char *fmt, ...)
 
 /* ---- Finding ---------------------------------------------------------- */
 
-static uint64_t
-tensor_hash(uint32_t component, const char *name)
-{
-    return dfx_hash_bytes(name, strlen(name)) + component;
-}
-
 static int
 compare_tensors(const dfx_tensor *a, const dfx_tensor *b)
 {
     if (a->component != b->component)
         return a->component < b->component ? -1 : 1;
     return strcmp(a->name, b->name);
-}
-
-static int
-compare_slots(const void *a, const void *b)
-{
-    const slot *x = a, *y = b;
-
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    return compare_tensors(x->tensor, y->tensor);
 }
 
 static int
@@ -329,31 +305,17 @@ sort_names(dfx_index *index, dfx_error *err)
 dfx_status
 dfx_index_seal(dfx_index *index, dfx_error *err)
 {
-    size_t count = index->tensor_count;
-    slot *sorted;
-
     DFX_TRY(sort_names(index, err));
-    sorted = calloc(count + 1, sizeof *sorted);
-    if (sorted == NULL)
-        return dfx_fail_nomem(err);
-    for (size_t i = 0; i < count; i++) {
-        const dfx_tensor *t = &index->tensors[i];
-
-        sorted[i] = (slot){tensor_hash(t->component, t->name), t};
-    }
-    qsort(sorted, count, sizeof *sorted, compare_slots);
-    free(index->sorted);
-    index->sorted = sorted;
-    for (size_t i = 1; i < count; i++) {
-        const dfx_tensor *t = sorted[i].tensor;
+    for (size_t i = 1; i < index->tensor_count; i++) {
+        const dfx_tensor *first = index->by_name[i - 1];
+        const dfx_tensor *t = index->by_name[i];
         dfx_status status;
 
-        if (compare_slots(&sorted[i - 1], &sorted[i]) != 0)
+        if (compare_tensors(first, t) != 0)
             continue;
         status = dfx_fail(err, DFX_RULE_NAME_DUPLICATE, DFX_NO_OFFSET,
                           "the name comes twice, in %s and %s",
-                          dfx_io_name(sorted[i - 1].tensor->data.io),
-                          dfx_io_name(t->data.io));
+                          dfx_io_name(first->data.io), dfx_io_name(t->data.io));
         dfx_error_in_tensor(err, t->name);
         return status;
     }
@@ -364,11 +326,12 @@ const dfx_tensor *
 dfx_index_find(const dfx_index *index, uint32_t component, const char *name)
 {
     const dfx_tensor wanted = {.name = name, .component = component};
-    const slot key = {tensor_hash(component, name), &wanted};
-    const slot *found = bsearch(&key, index->sorted, index->tensor_count,
-                                sizeof key, compare_slots);
+    const dfx_tensor *key = &wanted;
+    const dfx_tensor **found =
+        bsearch(&key, index->by_name, index->tensor_count,
+                sizeof *index->by_name, compare_pointers);
 
-    return found == NULL ? NULL : found->tensor;
+    return found == NULL ? NULL : *found;
 }
 
 /* Where the names that start with front begin, or end. */

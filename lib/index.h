@@ -18,8 +18,8 @@ struct dfx_index {
 
     dfx_tensor *tensors;
     size_t tensor_count, tensor_capacity;
-    struct dfx_index_slot *sorted; /* owned; NULL until sealed */
-    const dfx_tensor **by_name;    /* owned; by component, then by name */
+    const dfx_tensor **by_name; /* owned; by component, then by name; NULL
+                                   until sealed */
     dfx_component *components;
     size_t component_count, component_capacity;
     dfx_file *files;
@@ -70,8 +70,8 @@ typedef struct dfx_claim {
  * The gate. Adds the tensor after checking, in this order: name (no NUL, valid
  * UTF-8), product of the shape and bits (DFX_RULE_TENSOR_OVERFLOW), whole bytes
  * (_TENSOR_BITS), size against type and shape (_TENSOR_SIZE), extent inside io
- * (_DATA_SHORT). The count is limited too (LIMIT_INDEX). That (component, name) is unique is checked
- * at the end, by dfx_index_seal.
+ * (_DATA_SHORT). The count is limited too (LIMIT_INDEX). That (component, name)
+ * is unique is checked at the end, by dfx_index_seal.
  */
 DFX_CHECKED dfx_status dfx_index_add(dfx_index *index, const dfx_claim *claim,
                                      dfx_error *err);
