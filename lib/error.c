@@ -35,6 +35,9 @@ copy_masked(char *dst, size_t size, const char *src)
     for (i = 0; i + 1 < size && src[i] != '\0'; i++) {
         unsigned char c = (unsigned char)src[i];
         dst[i] = (c < 0x20 || c == 0x7f) ? '?' : src[i];
+        /* U+0080 to U+009F: U+009B is what ESC [ is short for. */
+        if (i > 0 && (unsigned char)src[i - 1] == 0xc2 && (c & 0xe0) == 0x80)
+            dst[i - 1] = dst[i] = '?';
     }
     /* Not in the middle of a character: a cut one is no valid UTF-8. */
     if (src[i] != '\0')
