@@ -39,12 +39,11 @@ static dfx_status
 add_entry(scanner *s, const char *path, const char *name, dfx_error *err)
 {
     dfx_folder *folder = s->folder;
-    void *entries = folder->entries;
     dfx_folder_entry *entry;
 
-    if (!dfx_grow(&entries, &folder->capacity, folder->count, sizeof *entry))
+    if (!dfx_grow(&folder->entries, &folder->capacity, folder->count,
+                  sizeof *entry))
         return dfx_fail_nomem(err);
-    folder->entries = entries;
     entry = &folder->entries[folder->count++];
     *entry = (dfx_folder_entry){.path = path,
                                 .is_weights = dfx_folder_is_weights(name)};

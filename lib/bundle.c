@@ -12,12 +12,10 @@ dfx_status
 dfx_bundle_add(dfx_bundle *bundle, uint32_t component, const char *name,
                const dfx_expr *expr, dfx_error *err)
 {
-    void *items = bundle->items;
 
-    if (!dfx_grow(&items, &bundle->item_capacity, bundle->item_count,
+    if (!dfx_grow(&bundle->items, &bundle->item_capacity, bundle->item_count,
                   sizeof *bundle->items))
         return dfx_fail_nomem(err);
-    bundle->items = items;
     bundle->items[bundle->item_count++] =
         (dfx_item){.component = component, .name = name, .expr = expr};
     return DFX_OK;
@@ -27,12 +25,10 @@ dfx_status
 dfx_bundle_add_blob(dfx_bundle *bundle, const char *path, const dfx_expr *expr,
                     dfx_error *err)
 {
-    void *blobs = bundle->blobs;
 
-    if (!dfx_grow(&blobs, &bundle->blob_capacity, bundle->blob_count,
+    if (!dfx_grow(&bundle->blobs, &bundle->blob_capacity, bundle->blob_count,
                   sizeof *bundle->blobs))
         return dfx_fail_nomem(err);
-    bundle->blobs = blobs;
     bundle->blobs[bundle->blob_count++] =
         (dfx_blob){.path = path, .expr = expr};
     return DFX_OK;
@@ -42,12 +38,10 @@ dfx_status
 dfx_bundle_add_meta(dfx_bundle *bundle, uint32_t component, const char *key,
                     const char *value, dfx_error *err)
 {
-    void *metadata = bundle->metadata;
 
-    if (!dfx_grow(&metadata, &bundle->meta_capacity, bundle->meta_count,
+    if (!dfx_grow(&bundle->metadata, &bundle->meta_capacity, bundle->meta_count,
                   sizeof *bundle->metadata))
         return dfx_fail_nomem(err);
-    bundle->metadata = metadata;
     bundle->metadata[bundle->meta_count++] =
         (dfx_meta){.component = component, .key = key, .value = value};
     return DFX_OK;

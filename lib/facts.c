@@ -111,16 +111,6 @@ dfx_facts_get(const dfx_facts *facts, const char *name, int64_t i, int64_t j)
     return value_of(facts, name, strlen(name), i, j);
 }
 
-bool
-dfx_facts_has(const dfx_facts *facts, const char *name)
-{
-    for (size_t n = 0; n < facts->capacity; n++)
-        if (facts->items[n].name != NULL &&
-            strcmp(facts->items[n].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* ---- Loop variables ---------------------------------------------------- */
 
 static bool

@@ -77,7 +77,6 @@ dfx_status
 dfx_plan_add_file(dfx_plan *plan, const char *path, size_t *output,
                   dfx_error *err)
 {
-    void *outputs = plan->outputs;
     dfx_output *made;
     char *own_path;
 
@@ -93,10 +92,9 @@ dfx_plan_add_file(dfx_plan *plan, const char *path, size_t *output,
                         level_of(path), MAX_LEVELS);
     own_path = dfx_arena_strdup(&plan->arena, path);
     if (own_path == NULL ||
-        !dfx_grow(&outputs, &plan->output_capacity, plan->output_count,
+        !dfx_grow(&plan->outputs, &plan->output_capacity, plan->output_count,
                   sizeof *plan->outputs))
         return dfx_fail_nomem(err);
-    plan->outputs = outputs;
     made = &plan->outputs[plan->output_count];
     *made = (dfx_output){.view = {.path = own_path}};
     *output = plan->output_count++;
@@ -108,17 +106,15 @@ dfx_plan_add_piece(dfx_plan *plan, size_t output, const dfx_expr *expr,
                    dfx_error *err)
 {
     dfx_output *file = &plan->outputs[output];
-    void *pieces = file->pieces;
     uint64_t size;
 
     if (dfx_ckd_add(&size, file->view.size, expr->bytes) || size > INT64_MAX)
         return dfx_fail(err, DFX_RULE_OUT_WRITE, DFX_NO_OFFSET,
                         "\"%s\" would be larger than any file",
                         file->view.path);
-    if (!dfx_grow(&pieces, &file->piece_capacity, file->piece_count,
+    if (!dfx_grow(&file->pieces, &file->piece_capacity, file->piece_count,
                   sizeof *file->pieces))
         return dfx_fail_nomem(err);
-    file->pieces = pieces;
     file->pieces[file->piece_count++] =
         (dfx_piece){.offset = file->view.size, .expr = expr};
     file->view.size = size;
@@ -143,7 +139,6 @@ dfx_plan_add_tensor(dfx_plan *plan, size_t output, const char *name,
                     const dfx_expr *expr, dfx_error *err)
 {
     dfx_output *file = &plan->outputs[output];
-    void *tensors = file->tensors;
     dfx_plan_tensor made = {
         .name = dfx_arena_strdup(&plan->arena, name),
         .type = expr->type,
@@ -155,10 +150,9 @@ dfx_plan_add_tensor(dfx_plan *plan, size_t output, const char *name,
     };
 
     if (made.name == NULL || made.from == NULL ||
-        !dfx_grow(&tensors, &file->tensor_capacity, file->view.tensor_count,
-                  sizeof *file->tensors))
+        !dfx_grow(&file->tensors, &file->tensor_capacity,
+                  file->view.tensor_count, sizeof *file->tensors))
         return dfx_fail_nomem(err);
-    file->tensors = tensors;
     DFX_TRY(dfx_plan_add_piece(plan, output, expr, err));
     file->tensors[file->view.tensor_count++] = made;
     return DFX_OK;
@@ -167,7 +161,6 @@ dfx_plan_add_tensor(dfx_plan *plan, size_t output, const char *name,
 dfx_status
 dfx_plan_note(dfx_plan *plan, dfx_error *err, const char *fmt, ...)
 {
-    void *notes = plan->notes;
     va_list args, again;
     char *text = NULL;
     int n;
@@ -181,10 +174,9 @@ dfx_plan_note(dfx_plan *plan, dfx_error *err, const char *fmt, ...)
         vsnprintf(text, (size_t)n + 1, fmt, again);
     va_end(again);
     va_end(args);
-    if (text == NULL || !dfx_grow(&notes, &plan->note_capacity,
+    if (text == NULL || !dfx_grow(&plan->notes, &plan->note_capacity,
                                   plan->note_count, sizeof *plan->notes))
         return dfx_fail_nomem(err);
-    plan->notes = notes;
     plan->notes[plan->note_count++] = text;
     return DFX_OK;
 }

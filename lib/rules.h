@@ -40,7 +40,6 @@ DFX_CHECKED dfx_status dfx_facts_set(dfx_facts *facts, const char *name,
 /* 0 if never set. */
 int64_t dfx_facts_get(const dfx_facts *facts, const char *name, int64_t i,
                       int64_t j);
-bool dfx_facts_has(const dfx_facts *facts, const char *name);
 
 /* Evaluates an expression without loop variables. */
 DFX_CHECKED dfx_status dfx_facts_eval(const dfx_facts *facts, const char *text,

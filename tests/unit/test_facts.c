@@ -17,7 +17,6 @@ test_table(void)
 
     CHECK_U64((uint64_t)dfx_facts_get(&facts, "N", 0, 0), 0,
               "a fact never set is 0");
-    CHECK(!dfx_facts_has(&facts, "N"), "and is not there");
     for (int64_t i = 0; i < 40; i++)
         for (int64_t j = 0; j < 40; j++)
             wrong +=
@@ -26,8 +25,6 @@ test_table(void)
         for (int64_t j = 0; j < 40; j++)
             wrong += dfx_facts_get(&facts, "TD", i, j) != 100 * i + j;
     CHECK_U64(wrong, 0, "1600 facts of one name are kept apart");
-    CHECK(dfx_facts_has(&facts, "TD") && !dfx_facts_has(&facts, "T"),
-          "a name is there whatever its indices");
     CHECK(dfx_facts_set(&facts, "TD", 3, 5, -7, NULL) == DFX_OK &&
               dfx_facts_get(&facts, "TD", 3, 5) == -7,
           "a fact set again changes");
