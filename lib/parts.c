@@ -423,6 +423,28 @@ add_graft(dfx_conversion *conversion, const dfx_graft *graft,
                          graft->component, graft->index->path);
 }
 
+/* Each --prefix is of a part that goes out. */
+static dfx_status
+check_prefixes(const dfx_conversion *conversion, dfx_error *err)
+{
+    const dfx_convert_options *options = conversion->options;
+
+    for (size_t i = 0; i < options->prefix_count; i++) {
+        size_t p = 0;
+
+        while (p < conversion->part_count &&
+               assigned(&options->prefixes[i], 1, conversion->parts[p].name) ==
+                   NULL)
+            p++;
+        if (p == conversion->part_count)
+            return dfx_fail_usage(err,
+                                  "--prefix: \"%s\" is of no component "
+                                  "that is written",
+                                  options->prefixes[i]);
+    }
+    return DFX_OK;
+}
+
 dfx_status
 dfx_parts_choose(dfx_conversion *conversion, dfx_error *err)
 {
@@ -464,7 +486,7 @@ dfx_parts_choose(dfx_conversion *conversion, dfx_error *err)
             in_list(options->only, graft->component))
             DFX_TRY(add_graft(conversion, graft, NULL, err));
     }
-    return DFX_OK;
+    return check_prefixes(conversion, err);
 }
 
 /* ---- Adding -------------------------------------------------------------- */

@@ -29,6 +29,9 @@ done
 status "--prefix of a grafted part" 0 dfx-convert -q -f --prefix=vae=mine. \
     --component=vae=bare.safetensors one.safetensors x.safetensors
 ok "... is obeyed" test "$(names x.safetensors | grep -c '^mine\.')" -eq 248
+status "--prefix of a part that is not there" 2 \
+    dfx-convert -q --prefix=vea=mine. one.safetensors y.safetensors
+ok "... is named" grep -q '"vea=mine\."' err
 
 # Folders: weights, config and place in the list. The demo's VAE is its own: 4
 # groups, which no tensor tells.
