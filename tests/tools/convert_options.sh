@@ -40,6 +40,13 @@ status "--write-variant" 0 dfx-convert -q --write-variant=fp16 one.safetensors v
 ok "... names the files" test -e variant.d/unet/diffusion_pytorch_model.fp16.safetensors
 status "--variant reads them" 0 dfx-convert -q --variant=fp16 variant.d again.safetensors
 ok "... all of them" cmp one.safetensors again.safetensors
+# A folder with both: F16 in the variant, F32 in the others.
+dfx-convert -q --dtype=f32 one.safetensors both.d && cp -R variant.d/. both.d || exit 99
+status "--variant where there are others" 0 dfx-convert -q --variant=fp16 both.d x.safetensors
+types_are F16
+status "... and without" 0 dfx-convert -q both.d x.safetensors
+types_are F32
+ok "dfx-inspect --variant" test "$(dfx-inspect --variant=fp16 -t both.d | grep -c ' F16 ')" -eq 970
 # The unet has 6,953,352 bytes of tensors: three files of 3 MB, or one.
 status "--max-shard-size" 0 dfx-convert -q --max-shard-size=3mb one.safetensors shards.d
 ok "... cuts" test -e shards.d/unet/diffusion_pytorch_model-00003-of-00003.safetensors
@@ -57,6 +64,11 @@ ok "... too" grep -q '"upcast_attention": true' config.d/unet/config.json
 status "--component" 0 dfx-convert -q --component=vae=model one.safetensors graft.d
 status "--component from what is not there" 1 dfx-convert --component=vae=nothing one.safetensors g.d
 ok "... names it" grep -q '^dfx-convert: nothing: ' err
+status "--from" 0 dfx-convert -q --from=safetensors one.safetensors from.d
+status "--from with what it is not" 1 dfx-convert --from=diffusers one.safetensors nofrom.d
+ok "... makes nothing" test ! -e nofrom.d
+status "--sync" 0 dfx-convert -q --sync one.safetensors sync.d
+ok "... writes the same" diff -r from.d sync.d
 status "--prefix" 0 dfx-convert -q --prefix=vae=vae. model x.safetensors
 ok "... starts the names" test "$(dfx-inspect -t'vae.*' x.safetensors | wc -l)" -eq 249
 rm x.safetensors
@@ -69,6 +81,21 @@ status "--dump_path with an operand" 0 dfx-convert -q one.safetensors --dump_pat
 ok "... is a folder" test -e c.d/model_index.json
 status "--extract_ema" 1 dfx-convert -q --extract_ema one.safetensors d.d
 ok "... finds none here" grep -q -e --ema=use err
+
+if command -v mksynth >/dev/null; then
+    sed '0,/^\["/s//["some.thing.else","F32",[3],5,7],\n&/' \
+        "$srcdir/tests/golden/families/sd15/source.json" >more.json
+    mksynth more.json more.safetensors || exit 99
+    status "--unknown=error" 1 dfx-convert -q --unknown=error more.safetensors u.d
+    ok "... names the tensor, and what helps" grep -q '"some.thing.else".*--unknown=keep' err
+    status "--unknown=drop" 0 dfx-convert --unknown=drop more.safetensors u.d
+    ok "... says so" grep -q 'dropped: in no table (1 tensor, 12 bytes)' err
+    dfx-convert -q u.d back.safetensors
+    ok "... and it is gone" test "$(dfx-inspect -t'some*' back.safetensors | wc -l)" -eq 1
+    status "--unknown=keep is what happens" 0 dfx-convert more.safetensors k.d
+    dfx-convert -q k.d kept.safetensors
+    ok "... for the way back" cmp more.safetensors kept.safetensors
+fi
 
 status "--lone" 0 dfx-convert -q --lone --only=vae model lone.d
 ok "... has its files at the top" test -e lone.d/config.json -a -e lone.d/diffusion_pytorch_model.safetensors
