@@ -25,6 +25,11 @@ holds "a tensor" ".tensors == [{\"name\": \"w\", \"component\": \"\", \"dtype\":
 holds "hashes" '.hash.file | test("^[0-9a-f]{64}$")'
 holds "of tensors" '.hash.tensors.w == "15ec7bf0b50732b49f8228e07d24365338f9e3ab994b00af08e5a3bffe55fd8b"' # sha256 of 12 zeros
 
+# A name of a file may be any bytes, JSON only UTF-8: \377 is none, \303 begins it.
+cp x.safetensors "$(printf 'a\377\303(.st')"
+status "a name that is no UTF-8" 0 dfx-inspect --json "$(printf 'a\377\303(.st')"
+ok "... has U+FFFD there" grep -q "\"path\": \"$(printf 'a\357\277\275\357\277\275(.st')\"" out
+
 # Beyond 2^53 a double would round: 2^53 + 1 rows of nothing.
 make_st huge.safetensors '{"w":{"dtype":"U8","shape":[9007199254740993,0],"data_offsets":[0,0]}}' 0
 dfx-inspect --json --tensors huge.safetensors >out
