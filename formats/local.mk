@@ -3,6 +3,11 @@ include formats/list.am
 lib_libdfxcore_la_SOURCES += formats/registry.c \
 	formats/folder.h formats/folder_parts.c formats/folder_scan.c \
 	formats/folder_weights.c formats/folder_write.c \
+	formats/documents/compose.c formats/documents/compose.h \
+	formats/documents/configs.c \
+	formats/documents/overlay.c \
+	formats/documents/stored.c \
+	formats/documents/yaml.c \
 	formats/families/known.c formats/families/known.h \
 	formats/families/pipelines.c \
 	formats/families/clip.h \

@@ -277,8 +277,7 @@ is_whole(const dfx_identity *identity)
 static dfx_status
 pipeline_class(dfx_identity *identity, dfx_error *err)
 {
-    const dfx_file *own =
-        dfx_index_find_file(identity->index, "model_index.json");
+    const dfx_file *own = dfx_index_find_file(identity->index, DFX_MODEL_INDEX);
     const dfx_set *set = identity->set;
     char path[DFX_ERROR_CHARS];
     const char *data = NULL, *name = NULL;
@@ -291,7 +290,7 @@ pipeline_class(dfx_identity *identity, dfx_error *err)
         identity->pipeline = set->pipeline[0] != '\0' ? set->pipeline : NULL;
         return DFX_OK;
     } else if (is_whole(identity)) {
-        snprintf(path, sizeof path, "%s/model_index.json", set->name);
+        snprintf(path, sizeof path, "%s/" DFX_MODEL_INDEX, set->name);
         DFX_TRY(dfx_configs_get(path, &data, &size, err));
         if (data != NULL)
             DFX_TRY(dfx_doc_parse(data, size, path, &doc, err));

@@ -35,6 +35,9 @@ enum { DFX_PACKED_FRAMES = 4 };
 
 extern const dfx_packed dfx_packed_configs;
 
+/* Lists a folder's components and names the pipeline's class. */
+#define DFX_MODEL_INDEX "model_index.json"
+
 /* ---- Embedded files --------------------------------------------------- */
 
 /*

@@ -14,8 +14,6 @@
 #include "convert.h"
 #include "document.h"
 
-#define MODEL_INDEX "model_index.json"
-
 static bool
 is_from_elsewhere(const dfx_conversion *conversion, const dfx_outgoing *part)
 {
@@ -180,7 +178,7 @@ list_part(const void *context, cJSON *doc, dfx_error *err)
 dfx_status
 dfx_grafts_files(dfx_conversion *conversion, dfx_error *err)
 {
-    dfx_blob *list = find_blob(&conversion->bundle, MODEL_INDEX);
+    dfx_blob *list = find_blob(&conversion->bundle, DFX_MODEL_INDEX);
 
     for (size_t i = 0; i < conversion->part_count; i++) {
         const dfx_outgoing *part = &conversion->parts[i];
@@ -192,7 +190,8 @@ dfx_grafts_files(dfx_conversion *conversion, dfx_error *err)
                                   part, err));
         DFX_TRY(
             put_config(conversion, part, conversion->components[i].name, err));
-        list = find_blob(&conversion->bundle, MODEL_INDEX); /* it may move */
+        list =
+            find_blob(&conversion->bundle, DFX_MODEL_INDEX); /* it may move */
     }
     return DFX_OK;
 }

@@ -9,8 +9,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/cast_lanes.h \
 	lib/cast_ref.c \
 	lib/choose.c \
-	lib/compose.c lib/compose.h \
-	lib/configs.c lib/configs.h \
+	lib/configs.h \
 	lib/content.c lib/content.h \
 	lib/convert.c lib/convert.h \
 	lib/cpu.c lib/cpu.h \
@@ -35,7 +34,6 @@ lib_libdfxcore_la_SOURCES = \
 	lib/models.c \
 	lib/open.c \
 	lib/out.c lib/out.h \
-	lib/overlay.c \
 	lib/parts.c \
 	lib/plan.c lib/plan.h \
 	lib/registry.h \
@@ -44,12 +42,10 @@ lib_libdfxcore_la_SOURCES = \
 	lib/retype.c \
 	lib/rules.c lib/rules.def lib/rules.h \
 	lib/scope.h \
-	lib/stored.c \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
 	lib/version.c \
-	lib/view.c \
-	lib/yaml.c
+	lib/view.c
 
 # A SIMD level is a library of its own because it has flags of its own.
 if X86_SIMD

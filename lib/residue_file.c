@@ -322,7 +322,7 @@ without_lost_parts(const dfx_conversion *conversion, char **text, size_t *size,
     cJSON *doc = NULL;
     bool changed = false;
 
-    DFX_TRY(dfx_doc_parse(*text, *size, "model_index.json", &doc, err));
+    DFX_TRY(dfx_doc_parse(*text, *size, DFX_MODEL_INDEX, &doc, err));
     for (size_t i = 0; i < identity->found_count; i++) {
         const char *name = identity->found[i].view.name;
         char requires[DFX_ERROR_CHARS];
@@ -444,7 +444,7 @@ compare_file(dfx_conversion *conversion, const dfx_file *file,
     if (text == NULL)
         return dfx_fail_nomem(err);
     status = dfx_extent_read(&file->data, 0, text, size, err);
-    if (status == DFX_OK && strcmp(file->path, "model_index.json") == 0)
+    if (status == DFX_OK && strcmp(file->path, DFX_MODEL_INDEX) == 0)
         status = without_lost_parts(conversion, &text, &size, err);
     if (status == DFX_OK)
         status = compare_text(conversion, file->path, text, size, made,

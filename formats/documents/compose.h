@@ -10,8 +10,6 @@
 #include "configs.h"
 #include "document.h"
 
-#define DFX_MODEL_INDEX "model_index.json"
-
 /* A file on its way: bytes, or a document once something reads it as one. */
 typedef struct dfx_composed {
     const char *path; /* in the folder */
