@@ -505,4 +505,5 @@ const dfx_format dfx_format_folder = {
     .read = folder_read,
     .validate = folder_validate,
     .lay_out = dfx_folder_lay_out,
+    .is_ours = dfx_folder_is_ours,
 };

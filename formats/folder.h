@@ -82,6 +82,7 @@ DFX_CHECKED dfx_status dfx_folder_choose(const char *const *names, size_t count,
                                          dfx_weights_choice *choice,
                                          dfx_error *err);
 
+bool dfx_folder_is_ours(const char *const *names, size_t count);
 DFX_CHECKED dfx_status dfx_folder_lay_out(const dfx_bundle *bundle,
                                           const char *base, dfx_plan *plan,
                                           dfx_error *err);

@@ -88,6 +88,40 @@ compare_outputs(const void *a, const void *b)
     return strcmp(x->view.path, y->view.path);
 }
 
+/* Files as from_pretrained looks for them: "model.fp16.safetensors",
+   "diffusion_pytorch_model-00001-of-00002.bin". */
+static bool
+is_weights(const char *name)
+{
+    static const char *const bases[] = {"diffusion_pytorch_model",
+                                        "pytorch_model", "model"};
+
+    for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++) {
+        size_t size = strlen(bases[i]);
+
+        if (strncmp(name, bases[i], size) == 0 &&
+            (name[size] == '.' || name[size] == '-'))
+            return true;
+    }
+    return false;
+}
+
+bool
+dfx_folder_is_ours(const char *const *names, size_t count)
+{
+    bool config = false, weights = false;
+
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], DFX_FOLDER_PIPELINE) == 0 ||
+            strcmp(names[i], DFX_FOLDER_MODULAR) == 0 ||
+            strcmp(names[i], DFX_FOLDER_SIDE_CAR) == 0)
+            return true;
+        config = config || strcmp(names[i], DFX_FOLDER_CONFIG) == 0;
+        weights = weights || is_weights(names[i]);
+    }
+    return config && weights;
+}
+
 dfx_status
 dfx_folder_lay_out(const dfx_bundle *bundle, const char *base, dfx_plan *plan,
                    dfx_error *err)

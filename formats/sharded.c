@@ -810,6 +810,30 @@ sharded_lay_out(const dfx_bundle *bundle, const char *base, dfx_plan *plan,
     return plan_index(bundle, &c, &n, files, plan, err);
 }
 
+static bool
+ends_in(const char *name, const char *end)
+{
+    size_t size = strlen(name), tail = strlen(end);
+
+    return size >= tail && strcmp(name + size - tail, end) == 0;
+}
+
+/* An index and shards, and nothing else. */
+static bool
+sharded_is_ours(const char *const *held, size_t count)
+{
+    bool indexed = false;
+
+    for (size_t i = 0; i < count; i++) {
+        bool is_index = ends_in(held[i], ".safetensors.index.json");
+
+        if (!is_index && !ends_in(held[i], ".safetensors"))
+            return false;
+        indexed = indexed || is_index;
+    }
+    return indexed;
+}
+
 const dfx_format dfx_format_sharded = {
     .name = "sharded",
     .summary = "safetensors shards with an index file",
@@ -820,4 +844,5 @@ const dfx_format dfx_format_sharded = {
     .read = sharded_read,
     .validate = sharded_validate,
     .lay_out = sharded_lay_out,
+    .is_ours = sharded_is_ours,
 };

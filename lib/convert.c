@@ -431,6 +431,7 @@ dfx_convert(const dfx_index *index, const dfx_identity *identity,
         DFX_TRY(refuse_source(options->grafts[i].index, dst, err));
     DFX_TRY(dfx_plan_new(dst, format->is_folder, &conversion.plan, err));
     conversion.plan->force = options->force;
+    conversion.plan->is_ours = format->is_ours;
     conversion.plan->sync = options->sync;
     conversion.bundle.variant = options->variant;
     conversion.bundle.max_shard_size = options->max_shard_size;

@@ -476,6 +476,7 @@ dfx_plan_run(dfx_plan *plan, const dfx_run_options *options, dfx_error *err)
     static const dfx_run_options defaults = {0};
     const dfx_out_options how = {.is_folder = plan->is_folder,
                                  .force = plan->force,
+                                 .is_ours = plan->is_ours,
                                  .sync = plan->sync,
                                  .files = plan->views,
                                  .file_count = plan->output_count};

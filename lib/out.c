@@ -170,34 +170,47 @@ is_written(const dfx_out_options *options, const char *name)
     return false;
 }
 
-/* What is there looks like a model, or all of it comes again. */
+/* The names at the top of the folder that is there; *names is owned, and so is
+   each of them. */
+static bool
+list_target(const dfx_out *out, char ***names, size_t *count)
+{
+    int fd = openat(out->parent, out->base, FOLDER);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    size_t capacity = 0;
+    bool good = dir != NULL;
+
+    if (dir == NULL && fd >= 0)
+        close(fd);
+    while (good && (entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        good = dfx_grow(names, &capacity, *count, sizeof **names) &&
+               ((*names)[*count] = strdup(entry->d_name)) != NULL;
+        *count += good;
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return good;
+}
+
+/* What is there is a model of this format, or all of it comes again. */
 static bool
 is_replaceable(const dfx_out *out)
 {
-    static const char weights[] = "diffusion_pytorch_model";
-    int fd = openat(out->parent, out->base, FOLDER);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    bool comes_again = true, is_model = false;
+    char **names = NULL;
+    size_t count = 0;
+    bool comes_again = list_target(out, &names, &count);
+    bool is_ours = comes_again && out->options.is_ours != NULL &&
+                   out->options.is_ours((const char *const *)names, count);
 
-    if (dir == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return false;
+    for (size_t i = 0; i < count; i++) {
+        comes_again = comes_again && is_written(&out->options, names[i]);
+        free(names[i]);
     }
-    while (!is_model) {
-        const struct dirent *entry = readdir(dir);
-
-        if (entry == NULL)
-            break;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        is_model = strcmp(entry->d_name, "model_index.json") == 0 ||
-                   strcmp(entry->d_name, "config.json") == 0 ||
-                   strncmp(entry->d_name, weights, sizeof weights - 1) == 0;
-        comes_again = comes_again && is_written(&out->options, entry->d_name);
-    }
-    closedir(dir);
-    return is_model || comes_again;
+    free(names);
+    return is_ours || comes_again;
 }
 
 /* *exists is whether there is something to replace that may be replaced. */

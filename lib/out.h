@@ -23,12 +23,12 @@ typedef struct dfx_out_options {
     bool is_folder;
     /*
      * Replace what is there (else DFX_RULE_OUT_EXISTS): a file by a file, and a
-     * folder by a folder only if nothing but a model can be lost: at its top is
-     * model_index.json, config.json or a file named diffusion_pytorch_model*,
-     * or nothing that files will not bring again. A symbolic link is replaced,
-     * not followed.
+     * folder by a folder only if is_ours says that the format could have
+     * written it, or if its top holds nothing that files will not bring again.
+     * A symbolic link is replaced, not followed.
      */
     bool force;
+    bool (*is_ours)(const char *const *names, size_t count); /* registry.h */
     bool sync;
     const dfx_plan_file *files; /* borrowed: what a folder will hold */
     size_t file_count;

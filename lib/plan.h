@@ -28,6 +28,7 @@ struct dfx_plan {
     char *dst;
     bool is_folder;
     bool force;
+    bool (*is_ours)(const char *const *names, size_t count); /* out.h */
     bool sync; /* the outputs reach the disk before they get their names */
     dfx_output *outputs;
     dfx_plan_file *views; /* made by dfx_plan_seal */

@@ -57,6 +57,13 @@ typedef struct dfx_format {
      */
     dfx_status (*lay_out)(const dfx_bundle *bundle, const char *base,
                           dfx_plan *plan, dfx_error *err);
+
+    /*
+     * Do these names, all that the top of a folder holds, show that lay_out
+     * could have written it? Only such a folder is replaced as a whole. NULL
+     * for files.
+     */
+    bool (*is_ours)(const char *const *names, size_t count);
 } dfx_format;
 
 /* The formats in a fixed order; NULL past the last. Static. */
@@ -81,8 +88,7 @@ DFX_CHECKED dfx_status dfx_format_choose(const dfx_format *const *list,
  * and shards read their weight files, whatever format those are in. A file may
  * name files that name files; what goes deeper is refused (SHARD_INDEX).
  */
-DFX_CHECKED dfx_status dfx_index_read_into(dfx_index *index,
-                                           uint32_t component,
+DFX_CHECKED dfx_status dfx_index_read_into(dfx_index *index, uint32_t component,
                                            const char *path,
                                            const dfx_open_options *options,
                                            dfx_error *err);

@@ -17,6 +17,9 @@ mkdir docs && echo precious >docs/letter
 status "a folder that is no model" 1 dfx-convert one.safetensors docs
 status "... not even with -f" 1 dfx-convert -f one.safetensors docs
 echo precious | text "... is untouched" docs/letter
+mkdir web && echo '{}' >web/config.json && echo precious >web/letter
+status "a folder with any config.json" 1 dfx-convert -qf one.safetensors web
+ok "... is untouched" test -e web/letter
 mkdir empty
 status "an empty folder, with -f" 0 dfx-convert -qf one.safetensors empty
 status "a model, with -f" 0 dfx-convert -qf one.safetensors empty

@@ -7,7 +7,8 @@ mksynth --random --case vae-bare \
     "$srcdir/tests/golden/families/keylists/expect-unet.json" \
     vae.safetensors || exit 99
 dfx-convert -q vae.safetensors new || exit 99
-mkdir old && echo '{"_class_name": "Old"}' >old/config.json
+mkdir old && echo '{"_class_name": "Old"}' >old/config.json &&
+    echo old >old/diffusion_pytorch_model.safetensors
 
 # How many names there are like those of temporaries
 litter() {

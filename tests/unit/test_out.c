@@ -13,7 +13,18 @@
 static const dfx_out_options file = {0};
 static const dfx_out_options file_forced = {.force = true};
 static const dfx_out_options folder = {.is_folder = true};
-static const dfx_out_options folder_forced = {.is_folder = true, .force = true};
+/* A format that calls folders with this file its own. */
+static bool
+has_landmark(const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], "landmark") == 0)
+            return true;
+    return false;
+}
+
+static const dfx_out_options folder_forced = {
+    .is_folder = true, .force = true, .is_ours = has_landmark};
 
 static const dfx_plan_file files[] = {
     {.path = "a"}, {.path = "b/c/d"}, {.path = "bcd/e"}};
@@ -195,11 +206,11 @@ test_folder(void)
     CHECK(scratch_is("dir/a", "one"), "it is what it was");
     CHECK_U64(make("dir", &file_forced, "two", &err), DFX_ERR_IO,
               "nor is a folder replaced by a file");
-    scratch_write("dir/model_index.json", "{}", 2);
+    scratch_write("dir/landmark", "{}", 2);
     CHECK_U64(make("dir", &folder_forced, "two", &err), DFX_OK,
               "a model is replaced");
     CHECK(scratch_is("dir/a", "two"), "whole");
-    CHECK(access("dir/model_index.json", F_OK) != 0, "nothing old is in it");
+    CHECK(access("dir/landmark", F_OK) != 0, "nothing old is in it");
     CHECK_U64(temporaries(), 0, "and the old one is gone");
     CHECK_U64(make("dir", &folder_again, "three", &err), DFX_OK,
               "and so is what has only names that come again");
