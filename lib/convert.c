@@ -133,7 +133,8 @@ add_metadata(dfx_conversion *conversion, dfx_error *err)
 
         DFX_TRY(
             dfx_bundle_add_meta(&conversion->bundle, i, "format", "pt", err));
-        if (part->identity != conversion->identity || from == 0)
+        if (part->identity != conversion->identity ||
+            (from == 0 && !is_folder(index)))
             continue;
         for (size_t m = 0; m < index->meta_count; m++)
             if (index->metadata[m].component == from &&

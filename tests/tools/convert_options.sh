@@ -97,9 +97,11 @@ if command -v mksynth >/dev/null; then
     ok "... for the way back" cmp more.safetensors kept.safetensors
 fi
 
-status "--lone" 0 dfx-convert -q --lone --only=vae model lone.d
+status "--lone" 0 dfx-convert -q --lone --only=vae --metadata=made=here model lone.d
 ok "... has its files at the top" test -e lone.d/config.json -a -e lone.d/diffusion_pytorch_model.safetensors
 ok "... and nothing else" test "$(ls lone.d | wc -l)" = 2
+status "a lone folder to another" 0 dfx-convert -q lone.d lone2.d
+ok "... is the same" diff -r lone.d lone2.d
 status "--lone with several components" 2 dfx-convert -q --lone model e.d
 status "a grafted folder" 0 sh -c 'sed "s/\"force_upcast\": true/\"force_upcast\": false/" lone.d/config.json >c.json && cp c.json lone.d/config.json && dfx-convert -q --component=vae=lone.d one.safetensors f.d'
 ok "... brings its own config" cmp c.json f.d/vae/config.json
