@@ -313,8 +313,12 @@ static bool
 check_names(const request *r)
 {
     const char *from = r->open.format, *to = r->convert.to;
-    const char *family = r->identify.family;
+    const char *family = r->identify.family, *variant = r->convert.variant;
 
+    if (variant != NULL && strchr(variant, '/') != NULL) {
+        dfx_usage(&tool, "'%s' cannot be in the name of a file", variant);
+        return false;
+    }
     return (from == NULL || dfx_check_format(&tool, from, false)) &&
            (to == NULL || dfx_check_format(&tool, to, true)) &&
            (family == NULL || dfx_check_family(&tool, family));

@@ -56,6 +56,8 @@ wrong "a pipe cannot hold a model; a file of that name is ./-" \
 wrong "SRC and DST are missing" dfx-convert
 wrong "DST is missing" dfx-convert in.safetensors
 wrong "there is one SRC and one DST; what is 'c'?" dfx-convert a b c
+wrong "'a/b' cannot be in the name of a file" \
+    dfx-convert --write-variant=a/b in.safetensors x.d
 wrong "there is no type 'bf61'; did you mean BF16?" dfx-convert --dtype=bf61 a b
 wrong "--ema is one of drop|use|keep, not 'yes'" dfx-convert --ema=yes a b
 wrong "--jobs needs a number from 1 to 4096, not '0'" dfx-convert -j0 a b
