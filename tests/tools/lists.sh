@@ -6,7 +6,7 @@ lists="Makefile.am lib/local.mk formats/list.am formats/local.mk tools/local.mk
     man/local.mk completions/local.mk demo/local.mk tests/local.mk"
 
 for file in lib/*.[ch] lib/*.def lib/include/*.h formats/*.[ch] \
-    formats/families/*.[ch] formats/configs/*.* tools/*.* man/*.[1-9] \
+    formats/families/*.[ch] formats/documents/*.[ch] formats/configs/*.* tools/*.* man/*.[1-9] \
     completions/*.* completions/*/* demo/*.* \
     tests/unit/*.[ch] tests/golden/*.[ch] tests/golden/*.sh tests/tools/*.sh \
     tests/synth/*.* tests/bench/*.* tests/fuzz/*.* tests/interop/*.*; do
