@@ -6,8 +6,8 @@ lists="Makefile.am lib/local.mk formats/list.am formats/local.mk tools/local.mk
     man/local.mk completions/local.mk demo/local.mk tests/local.mk"
 
 for file in lib/*.[ch] lib/*.def lib/include/*.h formats/*.[ch] \
-    formats/families/*.[ch] formats/documents/*.[ch] formats/configs/*.* tools/*.* man/*.[1-9] \
-    completions/*.* completions/*/* demo/*.* \
+    formats/families/*.[ch] formats/documents/*.[ch] formats/configs/*.* \
+    tools/*.* man/*.[1-9] completions/*.* completions/*/* demo/*.* \
     tests/unit/*.[ch] tests/golden/*.[ch] tests/golden/*.sh tests/tools/*.sh \
     tests/synth/*.* tests/bench/*.* tests/fuzz/*.* tests/interop/*.*; do
     [ -f "$file" ] || continue
