@@ -60,8 +60,8 @@ DFX_CHECKED dfx_status dfx_bundle_add_blob(dfx_bundle *bundle, const char *path,
 DFX_CHECKED dfx_status dfx_bundle_add_meta(dfx_bundle *bundle,
                                            uint32_t component, const char *key,
                                            const char *value, dfx_error *err);
-/* Refuses two tensors of one name in a component (CONVERT_CLASH): they would make
-   a file that no reader accepts. */
+/* Refuses two tensors of one name in a component (CONVERT_CLASH): they would
+   make a file that no reader accepts. */
 DFX_CHECKED dfx_status dfx_bundle_check_names(const dfx_bundle *bundle,
                                               dfx_error *err);
 void dfx_bundle_fini(dfx_bundle *bundle);

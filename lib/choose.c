@@ -121,63 +121,127 @@ set_holds(const dfx_set *set, const dfx_found *decider, bool *holds,
     return DFX_OK;
 }
 
+/* The first set of the table that holds; NULL in *set if none does. */
+static dfx_status
+best_set(dfx_identity *identity, const char *family, const dfx_set **set,
+         dfx_found **decider, dfx_error *err)
+{
+    const dfx_set *s = dfx_pipelines_table.sets;
+    bool holds = false;
+
+    *set = NULL;
+    for (; s->name != NULL && !holds; s++) {
+        *decider = found_of_kind(identity, s->kind);
+        /* A set of one component says nothing about a file of several. */
+        if (*decider == NULL || (s->slots == NULL && identity->found_count > 1))
+            continue;
+        if (family != NULL && strcmp(s->family, family) != 0)
+            continue;
+        DFX_TRY(set_holds(s, *decider, &holds, err));
+        if (holds)
+            *set = s;
+    }
+    return DFX_OK;
+}
+
+static const dfx_set *
+set_named(const char *name)
+{
+    const dfx_set *set = dfx_pipelines_table.sets;
+
+    while (set->name != NULL && strcmp(set->name, name) != 0)
+        set++;
+    return set->name != NULL ? set : NULL;
+}
+
+static bool
+is_family(const char *name)
+{
+    const dfx_set *set = dfx_pipelines_table.sets;
+
+    while (set->name != NULL && strcmp(set->family, name) != 0)
+        set++;
+    return set->name != NULL;
+}
+
+/* A part that the set has a place for, when the one that decides is not here:
+   the VAE of a pipeline, alone. */
+static dfx_found *
+found_for_slots(dfx_identity *identity, const dfx_slot *slots)
+{
+    for (; slots != NULL && slots->component != NULL; slots++)
+        for (size_t k = 0; k < 3 && slots->kinds[k] != NULL; k++) {
+            dfx_found *found = found_of_kind(identity, slots->kinds[k]);
+
+            if (found != NULL)
+                return found;
+        }
+    return NULL;
+}
+
+/*
+ * Does a set that was named fit? What decides is here, and its condition holds,
+ * or nothing in a file tells it from others of the family that does hold.
+ */
+static dfx_status
+named_fits(dfx_identity *identity, const dfx_set *set, dfx_found **decider,
+           bool *fits, dfx_error *err)
+{
+    dfx_found *other;
+    const dfx_set *best;
+
+    *decider = found_of_kind(identity, set->kind);
+    if (*decider == NULL) {
+        *decider = found_for_slots(identity, set->slots);
+        *fits = *decider != NULL;
+        return DFX_OK;
+    }
+    DFX_TRY(set_holds(set, *decider, fits, err));
+    if (*fits)
+        return DFX_OK;
+    DFX_TRY(best_set(identity, NULL, &best, &other, err));
+    *fits = best == NULL || strcmp(best->family, set->family) == 0;
+    return DFX_OK;
+}
+
 /* The caller of dfx_identify named a set or a family. */
 static dfx_status
 choose_named(dfx_identity *identity, const char *name, dfx_error *err)
 {
-    const dfx_set *set = dfx_pipelines_table.sets;
-    bool known = false;
+    const dfx_set *set = set_named(name);
+    dfx_found *decider = NULL;
+    bool fits = false;
 
-    for (; set->name != NULL; set++) {
-        bool exact = strcmp(set->name, name) == 0;
-        bool family = strcmp(set->family, name) == 0;
-        dfx_found *decider = found_of_kind(identity, set->kind);
-        bool holds = exact;
-
-        known = known || exact || family;
-        if ((!exact && !family) || decider == NULL)
-            continue;
-        if (!exact)
-            DFX_TRY(set_holds(set, decider, &holds, err));
-        if (holds) {
-            identity->set = set;
-            identity->decider = decider;
-            return DFX_OK;
-        }
+    if (set != NULL) {
+        DFX_TRY(named_fits(identity, set, &decider, &fits, err));
+    } else {
+        if (!is_family(name))
+            return dfx_fail_usage(err, "no family is called \"%s\"", name);
+        DFX_TRY(best_set(identity, name, &set, &decider, err));
+        fits = set != NULL;
     }
-    if (!known)
-        return dfx_fail_usage(err, "no family is called \"%s\"", name);
-    return dfx_fail(err, DFX_RULE_FAMILY_UNKNOWN, DFX_NO_OFFSET,
-                    "the tensors are not those of family \"%s\"", name);
+    if (!fits)
+        return dfx_fail(err, DFX_RULE_FAMILY_UNKNOWN, DFX_NO_OFFSET,
+                        "the tensors are not those of family \"%s\"", name);
+    identity->set = set;
+    identity->decider = decider;
+    return DFX_OK;
 }
 
 static dfx_status
 choose_set(dfx_identity *identity, dfx_error *err)
 {
-    const dfx_set *set = dfx_pipelines_table.sets;
     /* The set that the configs kept in the file belong to. */
     const char *remembered = dfx_doc_string(identity->residue, "set");
+    dfx_found *decider = NULL;
 
     if (identity->options->family != NULL)
         return choose_named(identity, identity->options->family, err);
     if (remembered != NULL &&
         choose_named(identity, remembered, NULL) == DFX_OK)
         return DFX_OK;
-    for (; set->name != NULL; set++) {
-        dfx_found *decider = found_of_kind(identity, set->kind);
-        bool holds;
-
-        /* A set of one component says nothing about a file of several. */
-        if (decider == NULL ||
-            (set->slots == NULL && identity->found_count > 1))
-            continue;
-        DFX_TRY(set_holds(set, decider, &holds, err));
-        if (holds) {
-            identity->set = set;
-            identity->decider = decider;
-            return DFX_OK;
-        }
-    }
+    DFX_TRY(best_set(identity, NULL, &identity->set, &decider, err));
+    identity->decider = identity->set != NULL ? decider : NULL;
     return DFX_OK;
 }
 
@@ -315,6 +379,9 @@ name_family(dfx_identity *identity, dfx_error *err)
     const dfx_set *set = identity->set;
     bool named = false;
 
+    /* A set that a lone VAE was given lends constants, not its name. */
+    if (set != NULL && strcmp(identity->decider->kind->name, set->kind) != 0)
+        set = NULL;
     identity->family = "unknown";
     for (size_t i = 0; i < identity->found_count; i++) {
         dfx_found *found = &identity->found[i];

@@ -79,10 +79,12 @@ name_components(dfx_conversion *conversion, dfx_error *err)
     bool folder = conversion->to == DFX_LAYOUT_DIFFUSERS;
     size_t count = folder ? conversion->part_count : 1;
 
-    if (conversion->options->lone && (!folder || count != 1))
+    if (conversion->options->lone && !folder)
+        return dfx_fail_usage(err, "--lone writes a folder");
+    if (conversion->options->lone && count != 1)
         return dfx_fail_usage(err,
-                              "--lone writes a folder of one component; here "
-                              "are %zu (--only chooses)",
+                              "--lone writes one component; here are %zu "
+                              "(--only chooses)",
                               conversion->part_count);
 
     conversion->components = dfx_arena_array(
@@ -330,6 +332,10 @@ ends_in(const char *text, const char *suffix)
     return size >= tail && strcmp(text + size - tail, suffix) == 0;
 }
 
+/* Endings of model files: who names one of these means no folder. */
+static const char *const files[] = {".ckpt", ".pt",   ".pth", ".bin",
+                                    ".gguf", ".dduf", ".zip", ".zst"};
+
 /* What --to says, else what dst ends in, else a folder. */
 static dfx_status
 choose_format(const dfx_convert_options *options, const char *dst,
@@ -359,6 +365,12 @@ choose_format(const dfx_convert_options *options, const char *dst,
         if (format->suffix == NULL && folder == NULL)
             folder = format;
     }
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (ends_in(dst, files[i]))
+            return dfx_fail_usage(err,
+                                  "no format to write ends in %s; a "
+                                  "folder of this name needs --to",
+                                  files[i]);
     if (folder == NULL)
         return dfx_fail_usage(err, "say with --to what \"%s\" shall be", dst);
     *out = folder;

@@ -109,6 +109,10 @@ DFX_CHECKED dfx_status dfx_leftover_keeps(const dfx_conversion *conversion,
                                           const dfx_leftover_found *leftover,
                                           bool *keep, dfx_error *err);
 
+/* What the notes call a leftover that is dropped. Static. */
+const char *dfx_leftover_what(const dfx_conversion *conversion,
+                              const dfx_leftover_found *leftover);
+
 /* ---- The residue (residue.c, residue_file.c) ----------------------------- */
 
 /* Reads what an earlier conversion kept into conversion->residue. */

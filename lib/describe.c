@@ -211,8 +211,7 @@ derive_config(dfx_identity *identity, dfx_found *found, dfx_error *err)
     return found->view.config != NULL ? DFX_OK : dfx_fail_nomem(err);
 }
 
-/* ---- Evidence and warnings ------------------------------------------------
- */
+/* ---- Evidence and warnings ---------------------------------------------- */
 
 /* The set and the others that its row says the keys fit as well. */
 static dfx_status
@@ -299,7 +298,8 @@ explain(dfx_identity *identity, dfx_error *err)
     for (size_t i = 0; i < identity->found_count; i++) {
         const dfx_found *found = &identity->found[i];
         const dfx_part *part = &found->view;
-        bool decides = found == identity->decider;
+        bool decides = found == identity->decider && found->kind != NULL &&
+                       strcmp(found->kind->name, identity->set->kind) == 0;
         dfx_text text = {0};
 
         if (found->kind == NULL)
@@ -406,19 +406,19 @@ warn_of_gaps(dfx_identity *identity, dfx_error *err)
 
         if (part->missing_count > 0)
             DFX_TRY(dfx_identity_warn(
-                identity, err, "%s: %zu of %zu tensors are missing, such as %s",
+                identity, err, "%s: %zu of %zu tensors missing, such as %s",
                 part->name, part->missing_count,
                 part->missing_count + part->tensor_count, part->missing[0]));
         if (part->unexpected_count > 0)
             DFX_TRY(dfx_identity_warn(
-                identity, err, "%s: %zu tensors are in no table, such as %s",
-                part->name, part->unexpected_count, part->unexpected[0]));
+                identity, err, "%s: %zu tensor%s in no table, such as %s",
+                part->name, part->unexpected_count,
+                part->unexpected_count == 1 ? "" : "s", part->unexpected[0]));
     }
     return DFX_OK;
 }
 
-/* ---- The whole ------------------------------------------------------------
- */
+/* ---- The whole ---------------------------------------------------------- */
 
 dfx_status
 dfx_identity_describe(dfx_identity *identity, dfx_error *err)

@@ -19,7 +19,6 @@ void dfx_sha256_free(dfx_sha256 *sha); /* NULL is fine */
 
 /* SHA-256 of the bytes an expression evaluates to, in bounded memory. */
 DFX_CHECKED dfx_status dfx_hash_expr(const dfx_expr *x,
-                                     char hash[DFX_HASH_CHARS],
-                                     dfx_error *err);
+                                     char hash[DFX_HASH_CHARS], dfx_error *err);
 
 #endif

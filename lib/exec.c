@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,13 +74,16 @@ typedef struct worker {
     dfx_error *err;
 } worker;
 
-/* What messages call an output. */
-static const char *
-name_of(const dfx_plan *plan, size_t output)
+/* Says which output a fault is about: dst, and the path under it. */
+static void
+name_output(dfx_error *err, const dfx_plan *plan, size_t output)
 {
     const char *path = plan->outputs[output].view.path;
+    char name[DFX_ERROR_CHARS];
 
-    return path[0] != '\0' ? path : plan->dst;
+    snprintf(name, sizeof name, "%s%s%s", plan->dst, path[0] != '\0' ? "/" : "",
+             path);
+    dfx_error_in_file(err, name);
 }
 
 static dfx_status
@@ -375,7 +379,7 @@ do_chunk(worker *w, const chunk *c)
         w->buf = malloc(w->job->band);
     status = w->buf == NULL ? dfx_fail_nomem(w->err) : write_chunk(w, c, &size);
     if (status != DFX_OK && status != DFX_ERR_STOPPED)
-        dfx_error_in_file(w->err, name_of(w->job->plan, c->output));
+        name_output(w->err, w->job->plan, c->output);
     report(w->job, status, w->err, size);
 }
 
@@ -449,7 +453,7 @@ close_outputs(job *j, dfx_status status, dfx_error *err)
         }
         status = dfx_out_close(j->out, j->fds[i], err);
         if (status != DFX_OK)
-            dfx_error_in_file(err, name_of(j->plan, i));
+            name_output(err, j->plan, i);
     }
     return status;
 }

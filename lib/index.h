@@ -60,10 +60,10 @@ typedef struct dfx_claim {
     dfx_type type;
     uint32_t rank;
     const uint64_t *shape;
-    const dfx_io *io;  /* one the index has taken */
-    uint64_t offset;   /* of the data in io */
-    uint64_t size;     /* as the file says */
-    uint64_t where;    /* offset of the claim in the file, for messages */
+    const dfx_io *io; /* one the index has taken */
+    uint64_t offset;  /* of the data in io */
+    uint64_t size;    /* as the file says */
+    uint64_t where;   /* offset of the claim in the file, for messages */
 } dfx_claim;
 
 /*
@@ -117,9 +117,11 @@ const char *dfx_index_find_meta(const dfx_index *index, uint32_t component,
 uint32_t dfx_index_find_component(const dfx_index *index, const char *name);
 
 /* Names of tensors in a folder's side-car, and its key in metadata. */
-#define DFX_RESIDUE "dfx_residue" /* component; file DFX_RESIDUE.safetensors */
+#define DFX_RESIDUE "dfx_residue" /* component; file DFX_RESIDUE.safetensors   \
+                                   */
 #define DFX_RESIDUE_KEY "dfx.residue"
-#define DFX_RESIDUE_EMBEDDED "dfx.embedded" /* {this: path of a file of ours} */
-#define DFX_RESIDUE_HEADER "dfx.header" /* U8 tensor: the original header */
+#define DFX_RESIDUE_EMBEDDED "dfx.embedded" /* {this: path of a file of ours}  \
+                                             */
+#define DFX_RESIDUE_HEADER "dfx.header"     /* U8 tensor: the original header */
 
 #endif

@@ -85,3 +85,13 @@ dfx_leftover_keeps(const dfx_conversion *conversion,
         *keep = false;
     return DFX_OK;
 }
+
+const char *
+dfx_leftover_what(const dfx_conversion *conversion,
+                  const dfx_leftover_found *leftover)
+{
+    if (leftover->fate == DFX_FATE_EMA &&
+        conversion->options->ema == DFX_EMA_USE)
+        return "plain weights, whose names their averages take";
+    return leftover->what;
+}

@@ -323,7 +323,8 @@ file_to_folder(dfx_conversion *conversion, dfx_error *err)
 
         DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
         if (!keep) {
-            dfx_tallies_drop(&counts, left->what, t->data.size);
+            dfx_tallies_drop(&counts, dfx_leftover_what(conversion, left),
+                             t->data.size);
             continue;
         }
         if (component == UINT32_MAX)

@@ -212,7 +212,8 @@ add_leftovers(dfx_conversion *conversion, dfx_error *err)
 
         DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
         if (!keep)
-            dfx_tallies_drop(&counts, left->what, t->data.size);
+            dfx_tallies_drop(&counts, dfx_leftover_what(conversion, left),
+                             t->data.size);
         for (size_t p = 0; p < conversion->part_count && keep; p++) {
             const dfx_outgoing *part = &conversion->parts[p];
             const dfx_expr *x;
@@ -671,7 +672,8 @@ from_file(dfx_conversion *conversion, dfx_error *err)
 
         DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
         if (!keep) {
-            dfx_tallies_drop(&counts, left->what, t->data.size);
+            dfx_tallies_drop(&counts, dfx_leftover_what(conversion, left),
+                             t->data.size);
             continue;
         }
         DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));

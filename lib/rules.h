@@ -94,12 +94,9 @@ DFX_CHECKED dfx_status dfx_rules_expand(dfx_arena *arena, const dfx_row *rows,
  * rows (loop ranges and conditions are not checked, so that facts still being
  * derived can be asked about). NULL in *original if no row fits.
  */
-DFX_CHECKED dfx_status dfx_rules_translate(dfx_arena *arena,
-                                           const dfx_row *rows,
-                                           const dfx_facts *facts,
-                                           const char *folder,
-                                           const char **original,
-                                           dfx_error *err);
+DFX_CHECKED dfx_status dfx_rules_translate(
+    dfx_arena *arena, const dfx_row *rows, const dfx_facts *facts,
+    const char *folder, const char **original, dfx_error *err);
 
 /* The table as text, nested rows joined: see dfx_family_rules in dfx.h. */
 void dfx_rules_print(const dfx_row *rows, dfx_text *out);
@@ -151,15 +148,15 @@ struct dfx_view;
 struct cJSON;
 
 typedef struct dfx_kind {
-    const char *name;    /* "unet_ldm" */
-    const char *summary; /* a line for --families */
+    const char *name;        /* "unet_ldm" */
+    const char *summary;     /* a line for --families */
     const char *component;   /* what it is usually called: "unet" */
     const char *weights;     /* base name of its file: "model" */
     bool is_transformers;    /* its class is of the transformers library */
     const char *lone_prefix; /* in an original file that holds it alone */
     const dfx_signature *signatures;
     size_t signature_count;
-    const dfx_row *rows; /* NULL: recognised, not convertible */
+    const dfx_row *rows;           /* NULL: recognised, not convertible */
     const dfx_leftover *leftovers; /* may be NULL */
     const dfx_alias *aliases;      /* may be NULL; folder side only */
 
@@ -187,16 +184,16 @@ typedef struct dfx_kind {
 } dfx_kind;
 
 typedef struct dfx_variant_row {
-    const char *family;  /* "clip" */
-    const char *variant; /* "clip-l"; NULL: plain */
+    const char *family;     /* "clip" */
+    const char *variant;    /* "clip-l"; NULL: plain */
     const char *component;  /* NULL: the kind's */
     const char *class_name; /* "CLIPTextModel" */
     const char *configs;    /* config set that holds its constants; NULL: none.
                                A set of one component has config.json at its
                                top, a pipeline's in the component's folder */
     const char *config_component; /* which folder of the set; NULL: its top */
-    const char *when; /* over its facts; NULL: always */
-} dfx_variant_row;    /* a list ends with family of NULL */
+    const char *when;             /* over its facts; NULL: always */
+} dfx_variant_row;                /* a list ends with family of NULL */
 
 /* The kinds in a fixed order; NULL past the last. Static. */
 const dfx_kind *dfx_kind_at(size_t i);

@@ -10,9 +10,9 @@
 #include "error.h"
 
 typedef enum dfx_class {
-    DFX_CLASS_BITS,    /* moved, never computed with: F4, F6_* */
+    DFX_CLASS_BITS, /* moved, never computed with: F4, F6_* */
     DFX_CLASS_BOOL,
-    DFX_CLASS_INT,     /* signed and unsigned: never cast by --dtype */
+    DFX_CLASS_INT, /* signed and unsigned: never cast by --dtype */
     DFX_CLASS_FLOAT,
     DFX_CLASS_COMPLEX
 } dfx_class;

@@ -21,7 +21,7 @@ static const struct {
     const char *hint;
 } hints[] = {
     {"out.exists", "-f replaces files and models"},
-    {"family.unknown", "if you know better, say which with --family"},
+    {"family.unknown", "see --families for what --family can say"},
 };
 
 void *

@@ -433,7 +433,7 @@ test_size_limit(void)
     setrlimit(RLIMIT_FSIZE, &old);
     CHECK_TEXT(f.err.rule, "out.write", "by this rule");
     CHECK_TEXT(f.err.text, "cannot be written: File too large", "saying why");
-    CHECK_TEXT(f.err.file, "large", "and which");
+    CHECK_TEXT(f.err.file, "limited/large", "and which");
     check_nothing(&f, "there is no target");
     fixture_fini(&f);
 }
@@ -454,7 +454,7 @@ test_full_disk(void)
     CHECK_TEXT(f.err.rule, "out.write", "by this rule");
     CHECK_TEXT(f.err.text, "cannot be written: No space left on device",
                "saying why");
-    CHECK_TEXT(f.err.file, "large", "and which");
+    CHECK_TEXT(f.err.file, "disk/full/large", "and which");
     CHECK(access("disk/full", F_OK) != 0, "there is no target");
     CHECK_U64(count_temporaries("disk"), 0, "nor a temporary");
     fixture_fini(&f);
