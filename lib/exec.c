@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <omp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -74,16 +73,10 @@ typedef struct worker {
     dfx_error *err;
 } worker;
 
-/* Says which output a fault is about: dst, and the path under it. */
 static void
 name_output(dfx_error *err, const dfx_plan *plan, size_t output)
 {
-    const char *path = plan->outputs[output].view.path;
-    char name[DFX_ERROR_CHARS];
-
-    snprintf(name, sizeof name, "%s%s%s", plan->dst, path[0] != '\0' ? "/" : "",
-             path);
-    dfx_error_in_file(err, name);
+    dfx_error_in_output(err, plan->dst, plan->outputs[output].view.path);
 }
 
 static dfx_status

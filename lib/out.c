@@ -36,15 +36,25 @@ struct dfx_out {
     dfx_out_options options;
 };
 
+void
+dfx_error_in_output(dfx_error *err, const char *dst, const char *path)
+{
+    char name[DFX_ERROR_CHARS];
+
+    snprintf(name, sizeof name, "%s%s%s", dst, path[0] != '\0' ? "/" : "",
+             path);
+    dfx_error_in_file(err, name);
+}
+
 static dfx_status
-fail_write(dfx_error *err, const char *path, int errno_value)
+fail_write(dfx_error *err, const char *dst, const char *path, int errno_value)
 {
     char reason[128];
     dfx_status status = dfx_fail(
         err, DFX_RULE_OUT_WRITE, DFX_NO_OFFSET, "cannot be written: %s",
         strerror_r(errno_value, reason, sizeof reason));
 
-    dfx_error_in_file(err, path);
+    dfx_error_in_output(err, dst, path);
     return status;
 }
 
@@ -152,7 +162,7 @@ open_parent(dfx_out *out, const char *dst, dfx_error *err)
         out->parent = open(out->dst, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         *slash = '/';
     }
-    return out->parent < 0 ? fail_write(err, out->dst, errno) : DFX_OK;
+    return out->parent < 0 ? fail_write(err, out->dst, "", errno) : DFX_OK;
 }
 
 /* Something at the top of what is to be written has that name. */
@@ -222,7 +232,7 @@ check_target(const dfx_out *out, bool *exists, dfx_error *err)
 
     *exists = false;
     if (fstatat(out->parent, out->base, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? DFX_OK : fail_write(err, dst, errno);
+        return errno == ENOENT ? DFX_OK : fail_write(err, dst, "", errno);
     if (!out->options.force)
         return fail_exists(err, dst, "is there already");
     if (S_ISDIR(st.st_mode)) {
@@ -302,7 +312,7 @@ dfx_out_begin(const char *dst, const dfx_out_options *options, dfx_out **out,
         made->made = make_temp(made);
     } while (made->made < 0 && errno == EEXIST);
     if (made->made < 0) {
-        status = fail_write(err, made->dst, errno);
+        status = fail_write(err, made->dst, "", errno);
         dfx_out_abort(made);
         return status;
     }
@@ -336,8 +346,7 @@ dfx_status
 dfx_out_file(dfx_out *out, const char *path, uint64_t size, int *fd,
              dfx_error *err)
 {
-    dfx_status status = DFX_OK;
-    int made;
+    int made, reason;
 
     if (out->options.is_folder) {
         char *own = strdup(path);
@@ -347,18 +356,17 @@ dfx_out_file(dfx_out *out, const char *path, uint64_t size, int *fd,
         made = make_file(out->made, own);
         free(own);
     } else {
-        path = out->dst;
+        path = "";
         made = fcntl(out->made, F_DUPFD_CLOEXEC, 0);
     }
-    if (made < 0)
-        return fail_write(err, path, errno);
-    if (ftruncate(made, (off_t)size) != 0) { /* the plan: fits an off_t */
-        status = fail_write(err, path, errno);
-        close(made);
-        return status;
+    if (made >= 0 && ftruncate(made, (off_t)size) == 0) { /* fits: the plan */
+        *fd = made;
+        return DFX_OK;
     }
-    *fd = made;
-    return DFX_OK;
+    reason = errno;
+    if (made >= 0)
+        close(made);
+    return fail_write(err, out->dst, path, reason);
 }
 
 dfx_status
@@ -478,9 +486,9 @@ put_in_place(const dfx_out *out, dfx_error *err)
     /* Again: much may have happened since the beginning. */
     DFX_TRY(check_target(out, &exists, err));
     if (!is_ours(out))
-        return fail_write(err, out->dst, ESTALE);
+        return fail_write(err, out->dst, "", ESTALE);
     if (!sync_names(out))
-        return fail_write(err, out->dst, errno);
+        return fail_write(err, out->dst, "", errno);
     if (!exists)
         result = rename_new(out);
     else if (out->options.is_folder)
@@ -490,7 +498,7 @@ put_in_place(const dfx_out *out, dfx_error *err)
     if (result != 0)
         return errno == EEXIST || errno == ENOTEMPTY
                    ? fail_exists(err, out->dst, "is there already")
-                   : fail_write(err, out->dst, errno);
+                   : fail_write(err, out->dst, "", errno);
     if (old[0] != '\0' && !remove_tree(out->parent, old, MAX_DEPTH)) {
         dfx_status status = dfx_fail_io(
             err, errno, "is written; what it replaced is left in %s", old);
@@ -499,7 +507,7 @@ put_in_place(const dfx_out *out, dfx_error *err)
         return status;
     }
     if (out->options.sync && fsync(out->parent) != 0)
-        return fail_write(err, out->dst, errno);
+        return fail_write(err, out->dst, "", errno);
     return DFX_OK;
 }
 

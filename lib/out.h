@@ -47,6 +47,9 @@ DFX_CHECKED dfx_status dfx_out_file(dfx_out *out, const char *path,
                                     uint64_t size, int *fd, dfx_error *err);
 DFX_CHECKED dfx_status dfx_out_close(const dfx_out *out, int fd,
                                      dfx_error *err);
+/* Says which output a fault is about: dst, and the path under it ("" if dst is
+   the file). */
+void dfx_error_in_output(dfx_error *err, const char *dst, const char *path);
 /* Renames; after this the target is there. Frees out, also on failure. */
 DFX_CHECKED dfx_status dfx_out_commit(dfx_out *out, dfx_error *err);
 /* Removes the temporary if it is still ours, and frees out. NULL is fine. */
