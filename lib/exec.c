@@ -30,6 +30,7 @@ enum {
        stays in the L2 cache. */
     MOVE = 128 << 10,
     GATHER = 256 << 10,
+    PAGE = 4096, /* of the page cache; another size costs time, nothing else */
     /* What all buffers may take, of the 64 MiB that the process may. */
     MEMORY = 24 << 20,
     MAX_THREADS = 64
@@ -153,6 +154,11 @@ skip_hole(worker *w)
  * and where the file system can share blocks it does. It may refuse for many
  * reasons and stop anywhere; the rest is the caller's, who also finds the
  * reason if it was a real one.
+ *
+ * Only where the bytes keep their place in a page: others share no block, and
+ * cost the kernel two pages for each one, with the lock of the output held the
+ * whole time. Through the cache they take 0.65 s for 2 GB where this takes
+ * 0.77, and threads can read while another writes (ext4, Linux 6.18).
  */
 static void
 copy_in_kernel(worker *w)
@@ -160,6 +166,8 @@ copy_in_kernel(worker *w)
     uint64_t base;
     int fd = dfx_io_fd(w->run.io, &base);
 
+    if ((base + w->run.offset) % PAGE != w->at % PAGE)
+        return;
     while (!w->no_kernel_copy && w->run.size > 0) {
         off_t from = (off_t)(base + w->run.offset);
         off_t to = (off_t)w->at;
@@ -190,7 +198,8 @@ move_run(worker *w)
     skip_hole(w);
     copy_in_kernel(w);
     while (w->run.size > 0) {
-        size_t n = w->run.size < GATHER ? (size_t)w->run.size : GATHER;
+        size_t room = GATHER - (size_t)(w->at % PAGE); /* then whole pages */
+        size_t n = w->run.size < room ? (size_t)w->run.size : room;
 
         DFX_TRY(dfx_io_read_at(w->run.io, w->run.offset, w->buf, n, w->err));
         w->used = n;
