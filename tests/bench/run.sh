@@ -57,10 +57,12 @@ source_file() {
         mksynth --random --case "$2" "$cases" "$1.safetensors"
 }
 
-# What the last run wrote goes to the disk now, not during the next run.
+# What the last run wrote goes to the disk now, not during the next run, and its
+# memory is free when that begins: a virtual machine's host takes back what lies
+# about, and then whoever writes next pays for it.
 settle() {
-    rm -rf out
     sync
+    rm -rf out
 }
 
 # median < numbers, one a line
