@@ -14,7 +14,7 @@ Not part of make check: needs torch, diffusers and transformers. Last run: see
 RESULTS at the end of this text.
 
 RESULTS
-diffusers 0.42.1, transformers 5.23.0, torch 2.15.0: 23 cases ok, 0 failed
+diffusers 0.42.1, transformers 5.24.0, torch 2.15.0: 23 cases ok, 0 failed
 """
 import json
 import os
