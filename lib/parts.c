@@ -340,6 +340,18 @@ grafted(const dfx_graft *graft, const dfx_found **found, dfx_error *err)
     return DFX_OK;
 }
 
+/* Does the target have a place of that name? A pipeline's single file only
+   those that it gives a prefix. */
+static bool
+has_slot(const dfx_conversion *conversion, const char *name)
+{
+    const dfx_set *set = conversion->identity->set;
+    const dfx_slot *slot = slot_of(conversion->identity, name);
+
+    return conversion->to != DFX_LAYOUT_ORIGINAL || set == NULL ||
+           set->slots == NULL || (slot != NULL && slot->prefix != NULL);
+}
+
 /*
  * Is there a place for it on the other side? In a single file of several
  * components only those have one that the pipeline gives a prefix.
@@ -348,16 +360,12 @@ static bool
 has_place(const dfx_conversion *conversion, const dfx_found *found,
           const char *name)
 {
-    const dfx_set *set = conversion->identity->set;
-    const dfx_slot *slot = slot_of(conversion->identity, name);
-
     if (conversion->to != DFX_LAYOUT_ORIGINAL || found->component == 0 ||
         conversion->identity->found_count == 1)
         return true;
     if (found->kind == NULL || found->kind->rows == NULL)
         return false;
-    return set == NULL || set->slots == NULL ||
-           (slot != NULL && slot->prefix != NULL);
+    return has_slot(conversion, name);
 }
 
 /* place is the part of the source whose place it takes; NULL: of none. */
@@ -482,9 +490,14 @@ dfx_parts_choose(dfx_conversion *conversion, dfx_error *err)
     for (size_t i = 0; i < options->graft_count; i++) {
         const dfx_graft *graft = &options->grafts[i];
 
-        if (dfx_identity_find(identity, graft->component) == NULL &&
-            in_list(options->only, graft->component))
-            DFX_TRY(add_graft(conversion, graft, NULL, err));
+        if (dfx_identity_find(identity, graft->component) != NULL ||
+            !in_list(options->only, graft->component))
+            continue;
+        if (!has_slot(conversion, graft->component))
+            return dfx_fail_usage(
+                err, "--component: a single file has no place for \"%s\"",
+                graft->component);
+        DFX_TRY(add_graft(conversion, graft, NULL, err));
     }
     return check_prefixes(conversion, err);
 }

@@ -88,4 +88,11 @@ status "SDXL with a folder's second text encoder" 0 dfx-convert -q \
 names xl.safetensors | grep '^conditioner\.embedders\.1\.' >want
 names x2.safetensors | grep '^conditioner\.embedders\.1\.' >out
 ok "... has the names of the original" cmp want out
+
+# A safety checker has a folder in a pipeline, and no place in its single file.
+mksynth --sparse "$golden/keylists/safety-checker.hf.json" checker.safetensors ||
+    exit 99
+status "a checker to a file" 2 dfx-convert -q \
+    --component=safety_checker=checker.safetensors one.safetensors x3.safetensors
+ok "... says so" grep -q 'no place for "safety_checker"' err
 finish
