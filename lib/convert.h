@@ -95,23 +95,20 @@ typedef struct dfx_tallies {
 } dfx_tallies;
 
 void dfx_tallies_keep(dfx_tallies *tallies, const char *what, uint64_t bytes);
-void dfx_tallies_drop(dfx_tallies *tallies, const char *what, uint64_t bytes);
 /* "KEPT: what (3 tensors, 12 bytes)" and "dropped: ...", as notes. */
 DFX_CHECKED dfx_status dfx_tallies_note(dfx_plan *plan,
                                         const dfx_tallies *tallies,
                                         const char *kept, dfx_error *err);
 
 /*
- * What --ema, --unknown, --plain and --only make of a leftover.
- * FAMILY_UNEXPECTED for a name of no table under --unknown=error.
+ * What --ema, --unknown, --plain and --only make of a leftover; what is not
+ * kept is counted as dropped. FAMILY_UNEXPECTED for a name of no table under
+ * --unknown=error.
  */
 DFX_CHECKED dfx_status dfx_leftover_keeps(const dfx_conversion *conversion,
                                           const dfx_leftover_found *leftover,
-                                          bool *keep, dfx_error *err);
-
-/* What the notes call a leftover that is dropped. Static. */
-const char *dfx_leftover_what(const dfx_conversion *conversion,
-                              const dfx_leftover_found *leftover);
+                                          dfx_tallies *tallies, bool *keep,
+                                          dfx_error *err);
 
 /* ---- The residue (residue.c, residue_file.c) ----------------------------- */
 

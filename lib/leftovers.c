@@ -31,12 +31,6 @@ dfx_tallies_keep(dfx_tallies *tallies, const char *what, uint64_t bytes)
     count_in(tallies->kept.items, &tallies->kept.count, what, bytes);
 }
 
-void
-dfx_tallies_drop(dfx_tallies *tallies, const char *what, uint64_t bytes)
-{
-    count_in(tallies->dropped.items, &tallies->dropped.count, what, bytes);
-}
-
 static dfx_status
 note(dfx_plan *plan, const dfx_tally *items, size_t count, const char *verb,
      dfx_error *err)
@@ -58,12 +52,22 @@ dfx_tallies_note(dfx_plan *plan, const dfx_tallies *tallies, const char *kept,
                 err);
 }
 
+static const char *
+what_it_is(const dfx_conversion *conversion, const dfx_leftover_found *leftover)
+{
+    if (leftover->fate == DFX_FATE_EMA &&
+        conversion->options->ema == DFX_EMA_USE)
+        return "plain weights, whose names their averages take";
+    return leftover->what;
+}
+
 dfx_status
 dfx_leftover_keeps(const dfx_conversion *conversion,
-                   const dfx_leftover_found *leftover, bool *keep,
-                   dfx_error *err)
+                   const dfx_leftover_found *leftover, dfx_tallies *tallies,
+                   bool *keep, dfx_error *err)
 {
     const dfx_convert_options *options = conversion->options;
+    const dfx_tensor *t = &conversion->index->tensors[leftover->tensor];
     bool same_layout = conversion->to == conversion->identity->layout;
 
     *keep = leftover->fate == DFX_FATE_ASIDE ||
@@ -74,8 +78,7 @@ dfx_leftover_keeps(const dfx_conversion *conversion,
                      "no table has a place for it (--unknown=keep keeps it "
                      "aside, --unknown=drop drops it)");
 
-        dfx_error_in_tensor(err,
-                            conversion->index->tensors[leftover->tensor].name);
+        dfx_error_in_tensor(err, t->name);
         return status;
     }
     if (!leftover->known && options->unknown == DFX_UNKNOWN_DROP)
@@ -83,15 +86,8 @@ dfx_leftover_keeps(const dfx_conversion *conversion,
     /* Extraction takes components; the reference has no side-cars. */
     if ((options->plain && !same_layout) || options->only != NULL)
         *keep = false;
+    if (!*keep)
+        count_in(tallies->dropped.items, &tallies->dropped.count,
+                 what_it_is(conversion, leftover), t->data.size);
     return DFX_OK;
-}
-
-const char *
-dfx_leftover_what(const dfx_conversion *conversion,
-                  const dfx_leftover_found *leftover)
-{
-    if (leftover->fate == DFX_FATE_EMA &&
-        conversion->options->ema == DFX_EMA_USE)
-        return "plain weights, whose names their averages take";
-    return leftover->what;
 }

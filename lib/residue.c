@@ -321,12 +321,9 @@ file_to_folder(dfx_conversion *conversion, dfx_error *err)
         const dfx_expr *x;
         bool keep;
 
-        DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
-        if (!keep) {
-            dfx_tallies_drop(&counts, dfx_leftover_what(conversion, left),
-                             t->data.size);
+        DFX_TRY(dfx_leftover_keeps(conversion, left, &counts, &keep, err));
+        if (!keep)
             continue;
-        }
         if (component == UINT32_MAX)
             DFX_TRY(new_side_car(conversion, &component));
         DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
@@ -376,6 +373,7 @@ dfx_residue_to_folder(dfx_conversion *conversion, dfx_error *err)
     const dfx_index *index = conversion->index;
     uint32_t side_car = dfx_index_find_component(index, DFX_RESIDUE);
     const dfx_identity *identity = conversion->identity;
+    dfx_tallies counts = {.kept = {.count = 0}};
 
     if (identity->layout == DFX_LAYOUT_ORIGINAL || index->file_count == 0)
         return file_to_folder(conversion, err);
@@ -385,7 +383,7 @@ dfx_residue_to_folder(dfx_conversion *conversion, dfx_error *err)
         const dfx_tensor *t = &index->tensors[left->tensor];
         bool keep;
 
-        DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
+        DFX_TRY(dfx_leftover_keeps(conversion, left, &counts, &keep, err));
         for (size_t p = 0; p < conversion->part_count && keep; p++) {
             const dfx_outgoing *part = &conversion->parts[p];
             const dfx_expr *x;
@@ -399,5 +397,6 @@ dfx_residue_to_folder(dfx_conversion *conversion, dfx_error *err)
             break; /* a file of two parts gives it once */
         }
     }
+    DFX_TRY(dfx_tallies_note(conversion->plan, &counts, "kept", err));
     return carry_side_car(conversion, side_car, err);
 }

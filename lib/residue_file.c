@@ -210,10 +210,7 @@ add_leftovers(dfx_conversion *conversion, dfx_error *err)
         const dfx_tensor *t = &conversion->index->tensors[left->tensor];
         bool keep;
 
-        DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
-        if (!keep)
-            dfx_tallies_drop(&counts, dfx_leftover_what(conversion, left),
-                             t->data.size);
+        DFX_TRY(dfx_leftover_keeps(conversion, left, &counts, &keep, err));
         for (size_t p = 0; p < conversion->part_count && keep; p++) {
             const dfx_outgoing *part = &conversion->parts[p];
             const dfx_expr *x;
@@ -670,12 +667,9 @@ from_file(dfx_conversion *conversion, dfx_error *err)
         const dfx_expr *x;
         bool keep;
 
-        DFX_TRY(dfx_leftover_keeps(conversion, left, &keep, err));
-        if (!keep) {
-            dfx_tallies_drop(&counts, dfx_leftover_what(conversion, left),
-                             t->data.size);
+        DFX_TRY(dfx_leftover_keeps(conversion, left, &counts, &keep, err));
+        if (!keep)
             continue;
-        }
         DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
         DFX_TRY(dfx_conversion_add(conversion, 0, t->name, x, NULL, err));
     }

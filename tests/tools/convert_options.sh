@@ -100,6 +100,11 @@ fi
 status "--lone" 0 dfx-convert -q --lone --only=vae --metadata=made=here model lone.d
 ok "... has its files at the top" test -e lone.d/config.json -a -e lone.d/diffusion_pytorch_model.safetensors
 ok "... and nothing else" test "$(ls lone.d | wc -l)" = 2
+mkdir te.d && echo '{"architectures": ["CLIPTextModel"]}' >te.d/config.json
+mksynth "$srcdir/tests/golden/families/text-encoder-names/case0.json" \
+    te.d/model.safetensors || exit 99
+status "--only of a folder with a leftover" 0 dfx-convert --only=text_encoder te.d te2.d
+ok "... says that it is dropped" grep -q 'dropped: .* (1 tensor, 616 bytes)' err
 status "a lone folder to another" 0 dfx-convert -q lone.d lone2.d
 ok "... is the same" diff -r lone.d lone2.d
 status "--lone with several components" 2 dfx-convert -q --lone model e.d
