@@ -8,6 +8,7 @@
 #ifndef DFX_INDEX_H
 #define DFX_INDEX_H
 
+#include "audit.h"
 #include "io.h"
 #include "memory.h"
 
@@ -30,7 +31,9 @@ struct dfx_index {
     size_t warning_count, warning_capacity;
     dfx_io **ios; /* owned */
     size_t io_count, io_capacity;
-    unsigned depth; /* of dfx_index_read_into: files name files */
+    unsigned depth;  /* of dfx_index_read_into: files name files */
+    dfx_audit audit; /* of what was read: no conversion starts from what is
+                        not safe unless the caller says so */
 
     /*
      * The text that describes the tensors, when one file holds the whole index
@@ -117,11 +120,13 @@ const char *dfx_index_find_meta(const dfx_index *index, uint32_t component,
 uint32_t dfx_index_find_component(const dfx_index *index, const char *name);
 
 /* Names of tensors in a folder's side-car, and its key in metadata. */
-#define DFX_RESIDUE "dfx_residue" /* component; file DFX_RESIDUE.safetensors   \
-                                   */
+#define DFX_RESIDUE                                                            \
+    "dfx_residue" /* component; file DFX_RESIDUE.safetensors                   \
+                   */
 #define DFX_RESIDUE_KEY "dfx.residue"
-#define DFX_RESIDUE_EMBEDDED "dfx.embedded" /* {this: path of a file of ours}  \
-                                             */
-#define DFX_RESIDUE_HEADER "dfx.header"     /* U8 tensor: the original header */
+#define DFX_RESIDUE_EMBEDDED                                                   \
+    "dfx.embedded"                      /* {this: path of a file of ours}      \
+                                         */
+#define DFX_RESIDUE_HEADER "dfx.header" /* U8 tensor: the original header */
 
 #endif

@@ -13,12 +13,24 @@
 typedef struct dfx_piece {
     uint64_t offset; /* in the output file */
     const dfx_expr *expr;
+    bool is_late; /* known only when all else is written: a sum */
 } dfx_piece;
+
+/*
+ * The CRC-32 of a range of an output, found while that is written. It shows in
+ * pieces of the output: four bytes, little-endian.
+ */
+typedef struct dfx_sum {
+    uint64_t offset, size;
+    uint8_t *value; /* 4 bytes in the plan's arena */
+} dfx_sum;
 
 typedef struct dfx_output {
     dfx_plan_file view; /* what the public interface shows */
     dfx_piece *pieces;
     size_t piece_count, piece_capacity;
+    dfx_sum *sums; /* owned; by offset, without overlap */
+    size_t sum_count, sum_capacity;
     dfx_plan_tensor *tensors; /* view.tensors */
     size_t tensor_capacity;
 } dfx_output;
@@ -29,13 +41,18 @@ struct dfx_plan {
     bool is_folder;
     bool force;
     bool (*is_ours)(const char *const *names, size_t count); /* out.h */
-    bool sync; /* the outputs reach the disk before they get their names */
+    bool sync;     /* the outputs reach the disk before they get their names */
+    bool compress; /* the one file becomes a zstd frame on its way out */
+    int level;     /* of zstd; 0: its default */
     dfx_output *outputs;
     dfx_plan_file *views; /* made by dfx_plan_seal */
     size_t output_count, output_capacity;
     const char **notes;
     size_t note_count, note_capacity;
     uint64_t bytes;
+
+    dfx_io **ios; /* owned: sources that no index holds */
+    size_t io_count, io_capacity;
 
     const struct dfx_verify_notes *verify; /* convert.h; in the arena */
 };
@@ -56,6 +73,19 @@ DFX_CHECKED dfx_status dfx_plan_add_tensor(dfx_plan *plan, size_t output,
                                            const char *name,
                                            const dfx_expr *expr,
                                            dfx_error *err);
+/*
+ * The sum of size bytes from offset on, which may be laid out later. Sums are
+ * added in the order of their ranges. *sum is its number, for as many pieces
+ * as show it.
+ */
+DFX_CHECKED dfx_status dfx_plan_add_sum(dfx_plan *plan, size_t output,
+                                        uint64_t offset, uint64_t size,
+                                        size_t *sum, dfx_error *err);
+DFX_CHECKED dfx_status dfx_plan_add_sum_piece(dfx_plan *plan, size_t output,
+                                              size_t sum, dfx_error *err);
+/* Takes io: the plan closes it, also when this fails. */
+DFX_CHECKED dfx_status dfx_plan_take_io(dfx_plan *plan, dfx_io *io,
+                                        dfx_error *err);
 DFX_CHECKED dfx_status dfx_plan_note(dfx_plan *plan, dfx_error *err,
                                      const char *fmt, ...) DFX_PRINTF(3, 4);
 /* Checks and sums up; the last step of planning. No path may be there twice

@@ -10,10 +10,12 @@
 
 #include "bundle.h"
 #include "index.h"
+#include "place.h"
 
 /* What a format may look at before it is chosen. */
 typedef struct dfx_evidence {
-    const char *path;
+    const dfx_place *place;
+    const dfx_io *io;    /* NULL: a folder */
     const uint8_t *head; /* the first bytes of a file, up to 64 KiB */
     size_t head_size;
     uint64_t file_size;
@@ -23,7 +25,8 @@ typedef struct dfx_evidence {
 typedef struct dfx_format {
     const char *name;    /* stable: --from, --to and --json use it */
     const char *summary; /* one line for --list-formats */
-    const char *suffix;  /* ".safetensors": what DST ends in; NULL: a folder */
+    const char *suffix;  /* ".ckpt .pt": what DST ends in, the first one if we
+                            may choose; NULL: a folder */
     bool is_folder;      /* what lay_out writes */
     dfx_layout layout;   /* whose names are written to it: a Diffusers folder
                             holds Diffusers names, files the original ones */
@@ -35,10 +38,10 @@ typedef struct dfx_format {
     unsigned (*bid)(const dfx_evidence *evidence);
 
     /*
-     * Adds what is at path to the index: a file's tensors to that component, a
-     * folder's parts to components of their own.
+     * Adds what is at the place to the index: a file's tensors to that
+     * component, a folder's parts to components of their own.
      */
-    dfx_status (*read)(const char *path, uint32_t component,
+    dfx_status (*read)(const dfx_place *place, uint32_t component,
                        const dfx_open_options *options, dfx_index *index,
                        dfx_error *err);
 
@@ -46,9 +49,22 @@ typedef struct dfx_format {
      * Reports every broken rule it can find; returns DFX_OK if it could judge.
      * NULL: the first fault that read meets is all there is to say.
      */
-    dfx_status (*validate)(const char *path, const dfx_open_options *options,
+    dfx_status (*validate)(const dfx_place *place,
+                           const dfx_open_options *options,
                            dfx_finding_fn *found, void *context,
                            dfx_error *err);
+
+    /*
+     * Reports what loading it would run, into audit. NULL: the format has no
+     * room for code, and what breaks its rules makes it CANNOT_TELL.
+     */
+    dfx_status (*audit)(const dfx_place *place, const dfx_open_options *options,
+                        dfx_audit *audit, dfx_error *err);
+
+    /* dfx_disassemble. NULL: there is no pickle in it. */
+    dfx_status (*disassemble)(const dfx_place *place,
+                              const dfx_open_options *options,
+                              dfx_line_fn *line, void *context, dfx_error *err);
 
     /*
      * Lays a bundle out. For file formats the bundle has one component and base
@@ -89,8 +105,17 @@ DFX_CHECKED dfx_status dfx_format_choose(const dfx_format *const *list,
  * name files that name files; what goes deeper is refused (SHARD_INDEX).
  */
 DFX_CHECKED dfx_status dfx_index_read_into(dfx_index *index, uint32_t component,
-                                           const char *path,
+                                           const dfx_place *place,
                                            const dfx_open_options *options,
                                            dfx_error *err);
+
+/* dfx_validate and dfx_audit_path of a file among others, or in an archive. */
+DFX_CHECKED dfx_status dfx_place_validate(const dfx_place *place,
+                                          const dfx_open_options *options,
+                                          dfx_finding_fn *found, void *context,
+                                          dfx_error *err);
+DFX_CHECKED dfx_status dfx_place_audit(const dfx_place *place,
+                                       const dfx_open_options *options,
+                                       dfx_audit *audit, dfx_error *err);
 
 #endif

@@ -14,22 +14,24 @@ static const struct {
     unsigned bits;
     dfx_class class;
     bool is_signed;
+    bool in_safetensors;
 } table[DFX_TYPE_COUNT] = {
-#define TYPE(constant, bits, class, is_signed, aliases)                        \
-    [DFX_TYPE_##                                                               \
-        constant] = {#constant, aliases, bits, DFX_CLASS_##class, is_signed},
+#define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
+    [DFX_TYPE_##constant] = {#constant,         aliases,   bits,               \
+                             DFX_CLASS_##class, is_signed, in_safetensors},
 #include "types.def"
 #undef TYPE
 };
 
 /* The rows stand in the order of the enum, which is public and a rank. */
 enum {
-#define TYPE(constant, bits, class, is_signed, aliases) ROW_##constant,
+#define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
+    ROW_##constant,
 #include "types.def"
 #undef TYPE
     ROW_COUNT
 };
-#define TYPE(constant, bits, class, is_signed, aliases)                        \
+#define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
     _Static_assert((int)ROW_##constant == (int)DFX_TYPE_##constant,            \
                    "row out of order: " #constant);
 #include "types.def"
@@ -67,11 +69,17 @@ dfx_type_castable(dfx_type from, dfx_type to)
            dfx_type_class(to) == DFX_CLASS_FLOAT;
 }
 
+bool
+dfx_type_in_safetensors(dfx_type type)
+{
+    return type < DFX_TYPE_COUNT && table[type].in_safetensors;
+}
+
 dfx_type
 dfx_type_from_safetensors(const char *name, size_t size)
 {
     for (dfx_type t = 0; t < DFX_TYPE_COUNT; t++)
-        if (strlen(table[t].name) == size &&
+        if (table[t].in_safetensors && strlen(table[t].name) == size &&
             memcmp(table[t].name, name, size) == 0)
             return t;
     return DFX_TYPE_COUNT;

@@ -21,6 +21,8 @@ dfx_class dfx_type_class(dfx_type type);
 /* Has negative numbers. */
 bool dfx_type_signed(dfx_type type);
 
+/* Safetensors has a name for it: that of dfx_type_name. */
+bool dfx_type_in_safetensors(dfx_type type);
 /* DFX_TYPE_COUNT if no type has exactly this safetensors name. */
 dfx_type dfx_type_from_safetensors(const char *name, size_t size);
 

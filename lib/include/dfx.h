@@ -106,6 +106,8 @@ typedef enum dfx_type {
     DFX_TYPE_F64,
     DFX_TYPE_I64,
     DFX_TYPE_U64,
+    DFX_TYPE_C32, /* these have no name in safetensors */
+    DFX_TYPE_C128,
     DFX_TYPE_COUNT
 } dfx_type;
 
@@ -168,9 +170,15 @@ typedef struct dfx_meta {
 } dfx_meta;
 
 typedef struct dfx_open_options {
-    const char *format;  /* NULL: decided by content; else a format's name */
-    const char *variant; /* of weight files in folders: "fp16"; NULL: none */
-    uint64_t max_header; /* bytes; 0: the format's own limit */
+    const char *format;    /* NULL: decided by content; else a format's name */
+    const char *variant;   /* of weight files in folders: "fp16"; NULL: none */
+    uint64_t max_header;   /* bytes; 0: the format's own limit */
+    const char *key;       /* of a checkpoint that nests: where its tensors are,
+                              "state_dict"; "": everything; NULL: where they are
+                              expected */
+    uint64_t max_expanded; /* bytes that compressed input may become; 0: 1 GiB
+                              or 64 times its size, whichever is more */
+    const char *temp;      /* folder for what is decompressed; NULL: /tmp */
 } dfx_open_options;
 
 /* Reads headers, no tensor data. options may be NULL. */
@@ -202,7 +210,8 @@ DFX_API DFX_CHECKED dfx_status dfx_extent_read(const dfx_extent *extent,
 /*
  * Checks every rule of the format and goes on after a broken one where the
  * format lets it. Calls found for each, with an error filled in as a failed
- * dfx_open would. Returns DFX_OK if it could judge, whatever it found.
+ * dfx_open would; its status is DFX_OK for what is valid but suspicious.
+ * Returns DFX_OK if it could judge, whatever it found.
  */
 typedef void dfx_finding_fn(void *context, const dfx_error *finding);
 DFX_API DFX_CHECKED dfx_status dfx_validate(const char *path,
@@ -213,6 +222,55 @@ DFX_API DFX_CHECKED dfx_status dfx_validate(const char *path,
 /* The container formats in a fixed order: NULL name past the last. */
 DFX_API const char *dfx_format_name_at(size_t i, const char **summary,
                                        bool *writes);
+
+/* ---- Audit: what loading it would do --------------------------------- */
+
+/* From harmless to worst. */
+typedef enum dfx_verdict {
+    DFX_VERDICT_SAFE,
+    DFX_VERDICT_CANNOT_TELL,
+    DFX_VERDICT_SUSPICIOUS,
+    DFX_VERDICT_DANGEROUS
+} dfx_verdict;
+
+/* "safe", "cannot-tell", "suspicious", "dangerous". Static. */
+DFX_API const char *dfx_verdict_name(dfx_verdict verdict);
+
+/* A reason to think ill of a file. */
+typedef struct dfx_concern {
+    dfx_verdict verdict;
+    const char *rule;   /* stable id: "pk.global.denied" */
+    const char *global; /* the name a pickle imports, "os.system"; or NULL */
+    const char *where;  /* the file or member that it is in; "": itself */
+    uint64_t position;  /* in that; DFX_NO_OFFSET if unknown */
+    const char *reason; /* a sentence */
+} dfx_concern;
+
+typedef void dfx_concern_fn(void *context, const dfx_concern *concern);
+
+/*
+ * Reads a file or folder for what loading it with PyTorch, diffusers or
+ * transformers would run, and runs nothing. found is called for each concern;
+ * *verdict is the worst of them. Returns DFX_OK if it could read, whatever it
+ * found; what no format recognises is DFX_VERDICT_CANNOT_TELL.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_audit_path(
+    const char *path, const dfx_open_options *options, dfx_concern_fn *found,
+    void *context, dfx_verdict *verdict, dfx_error *err);
+
+/* The verdict on what was read into an index: no conversion starts from what
+   is not safe, but see dfx_convert_options. */
+DFX_API dfx_verdict dfx_index_verdict(const dfx_index *index);
+
+/*
+ * The pickles of a file as text, an opcode a line: POSITION OPCODE ARGUMENT.
+ * Before each pickle stands "# WHERE". Rule KIND_UNKNOWN for what holds none.
+ */
+typedef void dfx_line_fn(void *context, const char *line);
+DFX_API DFX_CHECKED dfx_status dfx_disassemble(const char *path,
+                                               const dfx_open_options *options,
+                                               dfx_line_fn *line, void *context,
+                                               dfx_error *err);
 
 /* ---- Identity: what model it is -------------------------------------- */
 
@@ -324,11 +382,14 @@ typedef struct dfx_convert_options {
     uint64_t max_shard_size; /* bytes of tensors in a file; 0: no limit */
     dfx_ema ema;
     dfx_unknown unknown;
-    bool lone;  /* one component: its files at the top of the folder */
-    bool plain; /* exactly what the reference tools write */
-    bool force; /* replace dst */
-    bool sync;  /* wait until it is all on the disk: only then
-                   does it survive a crash of the machine */
+    bool lone;       /* one component: its files at the top of the folder */
+    bool plain;      /* exactly what the reference tools write */
+    bool force;      /* replace dst */
+    bool sync;       /* wait until it is all on the disk: only then
+                        does it survive a crash of the machine */
+    bool suspicious; /* convert from what is suspicious, too; what is dangerous
+                        is never converted */
+    bool wrap;       /* a checkpoint's tensors stand under "state_dict" in it */
     const char *const *metadata; /* "key=value" */
     size_t metadata_count;
     const char *const *prefixes; /* "component=prefix" of an original file */
@@ -396,6 +457,67 @@ DFX_API DFX_CHECKED dfx_status dfx_plan_verify(const dfx_plan *plan,
                                                const dfx_run_options *options,
                                                size_t *compared,
                                                dfx_error *err);
+
+/* ---- DDUF archives ---------------------------------------------------- */
+
+/*
+ * A DDUF file as an archive, whatever its entries mean: for listing, unpacking
+ * and changing it. dfx_open reads one as a model, dfx_validate checks it.
+ */
+typedef struct dfx_archive dfx_archive;
+
+typedef struct dfx_archive_entry {
+    const char *path;
+    uint64_t size;
+    uint64_t offset; /* of its bytes in the file */
+    uint32_t crc;    /* CRC-32 */
+} dfx_archive_entry;
+
+/* Refuses an archive that breaks a rule of the container (dd.zip.*, dd.name.*);
+   what its entries hold is not looked at. options may be NULL. */
+DFX_API DFX_CHECKED dfx_status dfx_archive_open(const char *path,
+                                                const dfx_open_options *options,
+                                                dfx_archive **archive,
+                                                dfx_error *err);
+DFX_API void dfx_archive_free(dfx_archive *archive); /* NULL is fine */
+/* In the order of the archive. */
+DFX_API const dfx_archive_entry *dfx_archive_entries(const dfx_archive *archive,
+                                                     size_t *count);
+/* Reads from entry i. When reads have covered it whole, its CRC is checked. */
+DFX_API DFX_CHECKED dfx_status dfx_archive_read(const dfx_archive *archive,
+                                                size_t i, uint64_t offset,
+                                                void *buf, size_t size,
+                                                dfx_error *err);
+
+/* What becomes of an entry. */
+typedef struct dfx_archive_change {
+    const char *path;
+    const char *file; /* new or replaced: its bytes; NULL: see data */
+    const void *data; /* the same from memory; NULL too: removed */
+    size_t size;
+} dfx_archive_change;
+
+typedef struct dfx_archive_options {
+    bool plain; /* the bytes that huggingface_hub writes: no alignment */
+    bool force;
+    bool sync;
+} dfx_archive_options;
+
+/*
+ * Plans dst as the entries of base (NULL: none) with changes; dst may be the
+ * base, with force. model_index.json comes first, the others by name. What
+ * would break a rule is refused. dfx_plan_run writes it; base lives as long.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_archive_plan(
+    const dfx_archive *base, const dfx_archive_change *changes, size_t count,
+    const char *dst, const dfx_archive_options *options, dfx_plan **plan,
+    dfx_error *err);
+
+/* Plans the folder dst with the entries of these paths (count 0: all). */
+DFX_API DFX_CHECKED dfx_status dfx_archive_extract(
+    const dfx_archive *archive, const char *const *paths, size_t count,
+    const char *dst, const dfx_archive_options *options, dfx_plan **plan,
+    dfx_error *err);
 
 /* ---- Hashes and differences ------------------------------------------ */
 
