@@ -42,6 +42,8 @@ typedef struct dfx_bundle {
     const char *weights_format; /* how folders store tensors; NULL: their way */
     const char *variant;        /* NULL: none */
     uint64_t max_shard_size;    /* 0: no limit */
+    bool plain; /* the layout of the reference, byte for byte */
+    bool wrap;  /* a checkpoint's tensors stand under "state_dict" */
     /*
      * A header from an earlier life of this file (dfx_index.header): used as it
      * is if its tensors are exactly the items, so that a round trip gives the
