@@ -126,6 +126,12 @@ DFX_CHECKED dfx_status dfx_zip_begin(dfx_plan *plan, size_t output,
 DFX_CHECKED dfx_status dfx_zip_member_begin(dfx_zip_writer *writer,
                                             const char *name, uint64_t size,
                                             unsigned align, dfx_error *err);
+/* The same where the CRC is known: what need not be summed, the kernel may
+   copy. */
+DFX_CHECKED dfx_status dfx_zip_member_known(dfx_zip_writer *writer,
+                                            const char *name, uint64_t size,
+                                            unsigned align, uint32_t crc,
+                                            dfx_error *err);
 /* After the bytes: the descriptor, if the style has them. */
 DFX_CHECKED dfx_status dfx_zip_member_end(dfx_zip_writer *writer,
                                           dfx_error *err);
