@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "dfx.h"
 #include "options.h"
@@ -30,8 +29,8 @@ static const dfx_tool tool = {
     .bit = DFX_TOOL_CONVERT,
     .name = "dfx-convert",
     .usage = "[OPTION]... SRC DST",
-    .purpose = "Convert a diffusion model between a single file and a folder, "
-               "without loss.",
+    .purpose = "Convert a diffusion model from one form to another, without "
+               "loss.",
     .exit_status = "0 done, 1 failed or verified as different, 2 wrong use.",
     .examples = examples,
 };
@@ -54,7 +53,7 @@ typedef struct request {
     dfx_colour_when colour;
     bool verify, dry_run, json, progress, quiet, verbose;
     bool list_formats, list_families, help, version;
-    bool safetensors; /* no choice: weights are never written otherwise */
+    bool safetensors; /* --use_safetensors */
 } request;
 
 /* What a conversion holds. */
@@ -77,49 +76,6 @@ list_add(text_list *list, const char *text)
     list->items[list->count++] = text;
 }
 
-/*
- * A size as the reference takes it: KB MB GB TB are powers of 1000, KiB MiB GiB
- * TiB of 1024, in upper or lower case; a fraction of a byte is cut off.
- */
-static bool
-parse_size(const char *text, uint64_t *size)
-{
-    static const struct {
-        const char *name;
-        uint64_t bytes;
-    } units[] = {
-        {"", 1},
-        {"B", 1},
-        {"KB", 1000},
-        {"MB", 1000 * 1000},
-        {"GB", 1000 * 1000 * 1000},
-        {"TB", UINT64_C(1000) * 1000 * 1000 * 1000},
-        {"KIB", UINT64_C(1) << 10},
-        {"MIB", UINT64_C(1) << 20},
-        {"GIB", UINT64_C(1) << 30},
-        {"TIB", UINT64_C(1) << 40},
-    };
-    size_t digits = strspn(text, "0123456789.");
-    char *end = NULL;
-    double number = strtod(text, &end);
-
-    if (digits == 0 || end != text + digits)
-        return false;
-    end += strspn(end, " ");
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        double bytes = number * (double)units[i].bytes;
-
-        if (strcasecmp(end, units[i].name) != 0)
-            continue;
-        /* Below 2^53 doubles are exact, and no model comes near. */
-        if (bytes < 1 || bytes >= 0x1p53)
-            return false;
-        *size = (uint64_t)bytes;
-        return true;
-    }
-    return false;
-}
-
 static bool
 set_threads(request *r, const char *text)
 {
@@ -139,16 +95,6 @@ static const char *
 type_at(size_t i)
 {
     return i < DFX_TYPE_COUNT ? dfx_type_name((dfx_type)i) : NULL;
-}
-
-static bool
-set_shard_size(request *r, const char *text)
-{
-    if (parse_size(text, &r->convert.max_shard_size))
-        return true;
-    dfx_usage(&tool, "--max-shard-size needs a size such as 5GB, not '%s'",
-              text);
-    return false;
 }
 
 static bool
@@ -187,6 +133,7 @@ static const struct {
     MEMBER(ONLY,            TEXT,  convert.only),
     MEMBER(LONE,            FLAG,  convert.lone),
     MEMBER(PLAIN,           FLAG,  convert.plain),
+    MEMBER(WRAP,            FLAG,  convert.wrap),
     MEMBER(WRITE_VARIANT,   TEXT,  convert.variant),
     MEMBER(ADD_METADATA,    PAIRS, metadata),
     MEMBER(PREFIX,          PAIRS, prefixes),
@@ -197,6 +144,7 @@ static const struct {
     MEMBER(FROM,            TEXT,  open.format),
     MEMBER(FAMILY,          TEXT,  identify.family),
     MEMBER(VARIANT,         TEXT,  open.variant),
+    MEMBER(ALLOW_SUSPICIOUS, FLAG, convert.suspicious),
     MEMBER(COMPONENT,       PAIRS, components),
     MEMBER(CONFIG,          TEXT,  identify.config_dir),
     MEMBER(ORIGINAL_CONFIG, TEXT,  identify.yaml),
@@ -258,16 +206,61 @@ apply(request *r, dfx_option option, const dfx_args *args)
     if (option == DFX_OPTION_DTYPE)
         return set_type(r, args->value);
     if (option == DFX_OPTION_MAX_SHARD_SIZE)
-        return set_shard_size(r, args->value);
+        return dfx_size_parse(&tool, "max-shard-size", args->value,
+                              &r->convert.max_shard_size);
+    if (option == DFX_OPTION_MAX_EXPANDED)
+        return dfx_size_parse(&tool, "max-expanded", args->value,
+                              &r->open.max_expanded);
     if (option == DFX_OPTION_JOBS)
         return set_threads(r, args->value);
-    if (option == DFX_OPTION_EMA)
+    if (option == DFX_OPTION_KEY)
+        r->open.key = dfx_key_of(args->value);
+    else if (option == DFX_OPTION_EMA)
         r->convert.ema = emas[args->choice];
     else if (option == DFX_OPTION_UNKNOWN)
         r->convert.unknown = unknowns[args->choice];
     else if (option == DFX_OPTION_COLOR)
         r->colour = (dfx_colour_when)args->choice;
     return option != DFX_OPTION_WRONG;
+}
+
+/* A name that PyTorch's users give to a checkpoint. */
+static bool
+is_checkpoint_name(const char *path)
+{
+    static const char *const suffixes[] = {".ckpt", ".pt", ".pth", ".bin"};
+    size_t size = strlen(path);
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        size_t n = strlen(suffixes[i]);
+
+        if (size > n && strcmp(path + size - n, suffixes[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * What the script that writes a file does by itself: a pickle with the tensors
+ * under "state_dict", or with --use_safetensors a safetensors file, whatever
+ * the name. Here the name counts, unless that option is given.
+ */
+static bool
+settle_script(request *r, bool is_output)
+{
+    const char *to = r->convert.to;
+    bool is_checkpoint = is_checkpoint_name(r->dst);
+
+    if (r->safetensors && to != NULL &&
+        (strcmp(to, "ckpt") == 0 || strcmp(to, "bin") == 0)) {
+        dfx_usage(&tool, "--use_safetensors and --to=%s are two answers", to);
+        return false;
+    }
+    if (r->safetensors && to == NULL && (is_output || is_checkpoint))
+        r->convert.to = "safetensors";
+    else if (is_output && to == NULL && is_checkpoint)
+        r->convert.wrap = true;
+    return true;
 }
 
 /*
@@ -301,7 +294,8 @@ settle_operands(request *r)
         *place = r->operands.items[i];
     }
     if (r->src != NULL && r->dst != NULL)
-        return dfx_check_path(&tool, r->src) && dfx_check_path(&tool, r->dst);
+        return dfx_check_path(&tool, r->src) && dfx_check_path(&tool, r->dst) &&
+               settle_script(r, is_output);
     dfx_usage(&tool, "%s",
               r->src == NULL ? "SRC and DST are missing" : "DST is missing");
     return false;
@@ -327,11 +321,15 @@ check_names(const request *r)
 static void
 say_warnings(const request *r, const dfx_source *source)
 {
+    dfx_verdict verdict = dfx_index_verdict(source->index);
     size_t count = 0;
     const char *const *texts;
 
     if (r->quiet)
         return;
+    if (verdict != DFX_VERDICT_SAFE && r->convert.suspicious)
+        dfx_say(tool.name, "%s: warning: %s (dfx-inspect --audit says why)",
+                source->path, dfx_verdict_name(verdict));
     texts = dfx_index_warnings(source->index, &count);
     for (size_t i = 0; i < count; i++)
         dfx_say(tool.name, "%s: warning: %s", source->path, texts[i]);
@@ -380,8 +378,10 @@ open_sources(request *r, conversion *c, const char **path, dfx_error *err)
     for (size_t i = 0; i < count; i++) {
         const char *pair = r->components.items[i];
         const char *equals = strchr(pair, '=');
-        /* The format and the family of SRC say nothing of this one. */
-        dfx_open_options open = {.variant = r->open.variant};
+        /* The format, key and family of SRC say nothing of this one. */
+        dfx_open_options open = {.variant = r->open.variant,
+                                 .max_expanded = r->open.max_expanded,
+                                 .temp = r->open.temp};
 
         *path = equals + 1;
         status = dfx_source_open(&c->extra[i], *path, &open, NULL, err);
@@ -690,6 +690,7 @@ main(int argc, char **argv)
     int status;
 
     dfx_convert_options_init(&r.convert);
+    r.open.temp = dfx_temp_folder();
     dfx_signals_catch();
     status = dfx_finish(tool.name, start(&r, argc, argv));
     free(r.operands.items);

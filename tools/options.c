@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "dfx.h"
 #include "report.h"
@@ -392,6 +393,59 @@ dfx_check_family(const dfx_tool *tool, const char *name)
             return true;
     return refuse_name(tool, "family", name, dfx_nearest(name, family_at),
                        "families");
+}
+
+/*
+ * A size as the reference takes it: KB MB GB TB are powers of 1000, KiB MiB GiB
+ * TiB of 1024, in upper or lower case; a fraction of a byte is cut off.
+ */
+static bool
+parse_size(const char *text, uint64_t *size)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {
+        {"", 1},
+        {"B", 1},
+        {"KB", 1000},
+        {"MB", 1000 * 1000},
+        {"GB", 1000 * 1000 * 1000},
+        {"TB", UINT64_C(1000) * 1000 * 1000 * 1000},
+        {"KIB", UINT64_C(1) << 10},
+        {"MIB", UINT64_C(1) << 20},
+        {"GIB", UINT64_C(1) << 30},
+        {"TIB", UINT64_C(1) << 40},
+    };
+    size_t digits = strspn(text, "0123456789.");
+    char *end = NULL;
+    double number = strtod(text, &end);
+
+    if (digits == 0 || end != text + digits)
+        return false;
+    end += strspn(end, " ");
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        double bytes = number * (double)units[i].bytes;
+
+        if (strcasecmp(end, units[i].name) != 0)
+            continue;
+        /* Below 2^53 doubles are exact, and no model comes near. */
+        if (bytes < 1 || bytes >= 0x1p53)
+            return false;
+        *size = (uint64_t)bytes;
+        return true;
+    }
+    return false;
+}
+
+bool
+dfx_size_parse(const dfx_tool *tool, const char *option, const char *text,
+               uint64_t *size)
+{
+    if (parse_size(text, size))
+        return true;
+    dfx_usage(tool, "--%s needs a size such as 5GB, not '%s'", option, text);
+    return false;
 }
 
 bool

@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { DFX_TOOL_CONVERT = 1, DFX_TOOL_INSPECT = 2 };
 
@@ -75,6 +76,10 @@ const char *dfx_nearest(const char *typed, dfx_name_at_fn *name_at);
  */
 bool dfx_check_format(const dfx_tool *tool, const char *name, bool writes);
 bool dfx_check_family(const dfx_tool *tool, const char *name);
+
+/* The argument of --OPTION is a size: false after a message. */
+bool dfx_size_parse(const dfx_tool *tool, const char *option, const char *text,
+                    uint64_t *size);
 
 /* "" is no path, and "-" none here: models are read out of order. False after a
    message. */

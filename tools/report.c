@@ -22,6 +22,10 @@ static const struct {
 } hints[] = {
     {"out.exists", "-f replaces files and models"},
     {"family.unknown", "see --families for what --family can say"},
+    {"pt.not-safe", "dfx-inspect --audit says why; --allow-suspicious converts "
+                    "all but what is dangerous"},
+    {"pt.key", "dfx-inspect --key=/ -t lists all that is there"},
+    {"zs.limit", "--max-expanded=SIZE raises that"},
 };
 
 void *

@@ -6,6 +6,8 @@
 #include "source.h"
 
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "table.h"
@@ -41,6 +43,20 @@ dfx_is_file(const char *path)
     struct stat st;
 
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+const char *
+dfx_temp_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    return folder != NULL && *folder != '\0' ? folder : NULL;
+}
+
+const char *
+dfx_key_of(const char *text)
+{
+    return strcmp(text, "/") == 0 ? "" : text;
 }
 
 typedef struct list_row {
