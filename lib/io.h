@@ -35,7 +35,7 @@ DFX_CHECKED dfx_status dfx_io_open_checked(const dfx_io *base, uint64_t offset,
                                            dfx_io **io, dfx_error *err);
 
 /* Elements of a tensor as PyTorch keeps it: strides over a storage. */
-typedef struct dfx_view {
+typedef struct dfx_strided {
     dfx_type type; /* of whole bytes */
     uint32_t rank;
     const uint64_t *shape;
@@ -44,15 +44,15 @@ typedef struct dfx_view {
     bool big_endian;        /* stored so; a complex number is two */
     bool conjugate;         /* imaginary parts change sign */
     bool negate;
-} dfx_view;
+} dfx_strided;
 
 /*
  * The bytes of a view of base: its elements row-major, little-endian, packed.
  * All that the view reaches lies inside base (the caller has checked; else
  * USAGE). Borrows base, copies the rest.
  */
-DFX_CHECKED dfx_status dfx_io_open_view(const dfx_io *base,
-                                        const dfx_view *view, dfx_io **io,
+DFX_CHECKED dfx_status dfx_io_open_strided(const dfx_io *base,
+                                        const dfx_strided *view, dfx_io **io,
                                         dfx_error *err);
 
 void dfx_io_close(dfx_io *io); /* NULL is fine */

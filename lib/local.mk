@@ -1,6 +1,7 @@
 # The whole library, all its names visible: tests link to this.
 noinst_LTLIBRARIES += lib/libdfxcore.la
-DFX_LIBS = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) -lm
+DFX_LIBS = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) \
+	$(ZLIB_LIBS) $(DEFLATE_LIBS) -lm
 lib_libdfxcore_la_LIBADD = $(DFX_LIBS)
 lib_libdfxcore_la_SOURCES = \
 	lib/include/dfx.h \
@@ -13,6 +14,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/content.c lib/content.h \
 	lib/convert.c lib/convert.h \
 	lib/cpu.c lib/cpu.h \
+	lib/crc.c lib/crc.h \
 	lib/describe.c \
 	lib/digest.c lib/digest.h \
 	lib/document.c lib/document.h \
@@ -28,6 +30,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/identity.c \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \
+	lib/io_checked.c lib/io_kind.h \
 	lib/json.c lib/json.h \
 	lib/leftovers.c \
 	lib/memory.c lib/memory.h \
@@ -42,6 +45,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/retype.c \
 	lib/rules.c lib/rules.def lib/rules.h \
 	lib/scope.h \
+	lib/spool.c lib/spool.h \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
 	lib/version.c \
