@@ -36,6 +36,7 @@ dfx_index_new(const char *path, dfx_index **index, dfx_error *err)
         return dfx_fail_nomem(err);
     }
     made->format = "";
+    made->audit.where = "";
     *index = made;
     return DFX_OK;
 }
@@ -442,4 +443,10 @@ dfx_index_warnings(const dfx_index *index, size_t *count)
 {
     *count = index->warning_count;
     return index->warnings;
+}
+
+dfx_verdict
+dfx_index_verdict(const dfx_index *index)
+{
+    return index->audit.verdict;
 }

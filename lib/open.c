@@ -1,5 +1,5 @@
 /*
- * open.c - from a path to an index: which format it is, and its reader's run
+ * open.c - from a place to an index: which format it is, and its reader's run
  *
  * Content decides, by bids. Nothing but regular files and folders is read:
  * readers go to and fro in a file, which a pipe does not allow.
@@ -16,72 +16,101 @@
 
 enum {
     HEAD_SIZE = 64 * 1024, /* bytes that formats may look at to decide */
-    MAX_DEPTH = 2          /* a folder's shard index names shards */
+    MAX_DEPTH = 5 /* a compressed archive of a folder whose index has shards */
 };
 
 static const dfx_open_options no_options;
 
 /* ---- Which format ------------------------------------------------------- */
 
-static dfx_status
-load_head(const char *path, dfx_evidence *evidence, uint8_t **head,
-          dfx_error *err)
-{
-    dfx_io *io = NULL;
-    uint8_t *bytes;
-    dfx_status status;
-    uint64_t size;
+/* What was looked at to choose a format. */
+typedef struct look {
+    dfx_evidence evidence;
+    dfx_io *io;    /* owned; NULL: a folder */
+    uint8_t *head; /* owned */
+} look;
 
-    DFX_TRY(dfx_io_open_file(path, &io, err));
-    evidence->file_size = size = dfx_io_size(io);
-    evidence->head_size = size < HEAD_SIZE ? (size_t)size : HEAD_SIZE;
-    bytes = malloc(evidence->head_size + 1);
-    status = bytes == NULL
-                 ? dfx_fail_nomem(err)
-                 : dfx_io_read_at(io, 0, bytes, evidence->head_size, err);
-    dfx_io_close(io);
-    if (status == DFX_OK)
-        *head = bytes;
-    else
-        free(bytes);
-    return status;
+static void
+look_fini(look *l)
+{
+    free(l->head);
+    dfx_io_close(l->io);
 }
 
-/* *head is owned, NULL for a folder; the evidence borrows it and path. */
 static dfx_status
-gather_evidence(const char *path, dfx_evidence *evidence, uint8_t **head,
-                dfx_error *err)
+load_head(look *l, dfx_error *err)
+{
+    dfx_evidence *evidence = &l->evidence;
+    uint64_t size;
+
+    DFX_TRY(dfx_place_open(evidence->place, &l->io, err));
+    evidence->io = l->io;
+    evidence->file_size = size = dfx_io_size(l->io);
+    evidence->head_size = size < HEAD_SIZE ? (size_t)size : HEAD_SIZE;
+    l->head = malloc(evidence->head_size + 1);
+    if (l->head == NULL)
+        return dfx_fail_nomem(err);
+    evidence->head = l->head;
+    return dfx_io_read_at(l->io, 0, l->head, evidence->head_size, err);
+}
+
+/* A path that names a file or a folder that can be read to and fro. */
+static dfx_status
+check_path(const char *path, dfx_error *err)
 {
     char reason[128];
     struct stat st;
 
-    *evidence = (dfx_evidence){.path = path};
     if (strcmp(path, "-") == 0)
         return dfx_fail_usage(err, "standard input cannot be read as a model, "
                                    "only files and folders");
     if (stat(path, &st) != 0)
         return dfx_fail(err, DFX_RULE_IO_OPEN, DFX_NO_OFFSET, "%s",
                         strerror_r(errno, reason, sizeof reason));
-    evidence->is_folder = S_ISDIR(st.st_mode);
-    if (evidence->is_folder)
-        return DFX_OK;
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return dfx_fail(err, DFX_RULE_IO_OPEN, DFX_NO_OFFSET,
                         "is %s, not a file or a folder",
                         S_ISFIFO(st.st_mode)   ? "a pipe"
                         : S_ISSOCK(st.st_mode) ? "a socket"
                                                : "a device");
-    DFX_TRY(load_head(path, evidence, head, err));
-    evidence->head = *head;
     return DFX_OK;
 }
 
-static bool
-ends_in(const char *text, const char *suffix)
+/* The evidence borrows place. The caller calls look_fini, also on failure. */
+static dfx_status
+look_at(const dfx_place *place, look *l, dfx_error *err)
 {
-    size_t size = strlen(text), tail = strlen(suffix);
+    *l = (look){.evidence = {.place = place}};
+    if (place->mount == NULL)
+        DFX_TRY(check_path(place->path, err));
+    l->evidence.is_folder = dfx_place_is_folder(place);
+    return l->evidence.is_folder ? DFX_OK : load_head(l, err);
+}
 
-    return size > tail && strcmp(text + size - tail, suffix) == 0;
+/* text ends in the first size bytes of suffix. */
+static bool
+ends_in(const char *text, const char *suffix, size_t size)
+{
+    size_t whole = strlen(text);
+
+    return whole >= size && memcmp(text + whole - size, suffix, size) == 0;
+}
+
+size_t
+dfx_format_suffix(const dfx_format *format, const char *path)
+{
+    const char *p = format->suffix;
+    size_t best = 0;
+
+    while (p != NULL && *p != '\0') {
+        size_t size = strcspn(p, " ");
+
+        if (size > best && ends_in(path, p, size))
+            best = size;
+        p += size;
+        p += strspn(p, " ");
+    }
+    return best;
 }
 
 static dfx_status
@@ -109,12 +138,17 @@ choose_by_suffix(const dfx_format *const *list, size_t count,
                  dfx_error *err)
 {
     const dfx_format *best = NULL;
+    size_t longest = 0;
 
-    for (size_t i = 0; i < count && !evidence->is_folder; i++)
-        if (list[i]->suffix != NULL &&
-            ends_in(evidence->path, list[i]->suffix) &&
-            (best == NULL || strlen(list[i]->suffix) > strlen(best->suffix)))
+    for (size_t i = 0; i < count && !evidence->is_folder; i++) {
+        const char *path = evidence->place->path;
+        size_t size = dfx_format_suffix(list[i], path);
+
+        if (size > longest && size < strlen(path)) {
             best = list[i];
+            longest = size;
+        }
+    }
     if (best == NULL)
         return fail_unknown(evidence, err);
     *out = best;
@@ -150,6 +184,7 @@ dfx_format_choose(const dfx_format *const *list, size_t count,
     return DFX_OK;
 }
 
+/* A format that can be read, by its name. */
 static dfx_status
 find_format(const char *name, const dfx_format **format, dfx_error *err)
 {
@@ -159,13 +194,17 @@ find_format(const char *name, const dfx_format **format, dfx_error *err)
     const dfx_format *const *list = dfx_format_list(&count);
 
     *format = dfx_format_named(name);
-    if (*format != NULL)
+    if (*format != NULL && (*format)->read != NULL)
         return DFX_OK;
     for (size_t i = 0; i < count; i++)
-        dfx_text_printf(&names, "%s%s", i > 0 ? ", " : "", list[i]->name);
+        if (list[i]->read != NULL)
+            dfx_text_printf(&names, "%s%s", names.size > 0 ? ", " : "",
+                            list[i]->name);
     status = names.failed
                  ? dfx_fail_nomem(err)
-                 : dfx_fail_usage(err, "there is no format \"%s\", only %s",
+                 : dfx_fail_usage(err,
+                                  "there is no format \"%s\" to read, "
+                                  "only %s",
                                   name, names.data != NULL ? names.data : "");
     dfx_text_fini(&names);
     return status;
@@ -173,43 +212,50 @@ find_format(const char *name, const dfx_format **format, dfx_error *err)
 
 /* The format called forced, or the one that content tells if that is NULL. */
 static dfx_status
-choose(const char *path, const char *forced, bool takes_folder,
-       const dfx_format **format, dfx_error *err)
+choose(const dfx_place *place, const char *forced, const dfx_format **format,
+       dfx_error *err)
 {
-    uint8_t *head = NULL;
-    dfx_evidence evidence;
+    look l;
     size_t count = 0;
     const dfx_format *const *list = dfx_format_list(&count);
-    dfx_status status = gather_evidence(path, &evidence, &head, err);
+    dfx_status status = look_at(place, &l, err);
 
-    if (status == DFX_OK && evidence.is_folder && !takes_folder)
-        status = dfx_fail(err, DFX_RULE_IO_OPEN, DFX_NO_OFFSET,
-                          "is a folder, not a file");
-    else if (status == DFX_OK && forced != NULL)
+    if (status == DFX_OK && forced != NULL)
         status = find_format(forced, format, err);
     else if (status == DFX_OK)
-        status = dfx_format_choose(list, count, &evidence, format, err);
-    free(head);
+        status = dfx_format_choose(list, count, &l.evidence, format, err);
+    look_fini(&l);
+    return status;
+}
+
+dfx_status
+dfx_place_format(const dfx_place *place, const dfx_format **format,
+                 dfx_error *err)
+{
+    dfx_status status = choose(place, NULL, format, err);
+
+    if (status != DFX_OK)
+        dfx_error_in_file(err, place->path);
     return status;
 }
 
 /* ---- Reading ------------------------------------------------------------ */
 
-/* A new index of path, filled by the format's reader and sealed. */
+/* A new index of a place, filled by the format's reader and sealed. */
 static dfx_status
-read_index(const char *path, const dfx_format *format,
+read_index(const dfx_place *place, const dfx_format *format,
            const dfx_open_options *options, dfx_index **index, dfx_error *err)
 {
     dfx_index *made = NULL;
     uint32_t unnamed = 0; /* always the first */
-    dfx_status status = dfx_index_new(path, &made, err);
+    dfx_status status = dfx_index_new(place->path, &made, err);
 
-    if (status == DFX_OK)
+    if (status == DFX_OK) {
         made->format = format->name;
-    if (status == DFX_OK)
         status = dfx_index_component(made, "", &unnamed, err);
+    }
     if (status == DFX_OK)
-        status = format->read(path, unnamed, options, made, err);
+        status = format->read(place, unnamed, options, made, err);
     if (status == DFX_OK)
         status = dfx_index_seal(made, err);
     if (status == DFX_OK)
@@ -223,24 +269,47 @@ dfx_status
 dfx_open(const char *path, const dfx_open_options *options, dfx_index **index,
          dfx_error *err)
 {
+    const dfx_place place = {.path = path};
     const dfx_format *format = NULL;
     dfx_status status;
 
     if (options == NULL)
         options = &no_options;
-    status = choose(path, options->format, true, &format, err);
+    status = choose(&place, options->format, &format, err);
     if (status == DFX_OK)
-        status = read_index(path, format, options, index, err);
+        status = read_index(&place, format, options, index, err);
     if (status != DFX_OK)
         dfx_error_in_file(err, path);
     return status;
 }
 
-dfx_status
-dfx_index_read_into(dfx_index *index, uint32_t component, const char *path,
-                    const dfx_open_options *options, dfx_error *err)
+/* The reader's run on a file that another one holds or names. */
+static dfx_status
+read_inner(dfx_index *index, uint32_t component, const dfx_place *place,
+           const dfx_open_options *options, dfx_error *err)
 {
     const dfx_format *format = NULL;
+    const dfx_format *outer = dfx_format_named(index->format);
+    const char *where = index->audit.where;
+    dfx_status status;
+
+    if (dfx_place_is_folder(place))
+        return dfx_fail(err, DFX_RULE_IO_OPEN, DFX_NO_OFFSET,
+                        "is a folder, not a file");
+    DFX_TRY(choose(place, NULL, &format, err));
+    if (outer != NULL && outer->is_envelope)
+        index->format = format->name;
+    index->audit.where = place->path;
+    status = format->read(place, component, options, index, err);
+    index->audit.where = where;
+    return status;
+}
+
+dfx_status
+dfx_index_read_into(dfx_index *index, uint32_t component,
+                    const dfx_place *place, const dfx_open_options *options,
+                    dfx_error *err)
+{
     dfx_status status;
 
     if (index->depth >= MAX_DEPTH) {
@@ -248,13 +317,11 @@ dfx_index_read_into(dfx_index *index, uint32_t component, const char *path,
                           "named by a file that is itself named by a file");
     } else {
         index->depth++;
-        status = choose(path, NULL, false, &format, err);
-        if (status == DFX_OK)
-            status = format->read(path, component, options, index, err);
+        status = read_inner(index, component, place, options, err);
         index->depth--;
     }
     if (status != DFX_OK)
-        dfx_error_in_file(err, path);
+        dfx_error_in_file(err, place->path);
     return status;
 }
 
@@ -279,13 +346,13 @@ find_in_file(void *context, const dfx_error *finding)
 
 /* What read says, for formats that have nothing better: its first fault. */
 static dfx_status
-validate_by_reading(const char *path, const dfx_format *format,
+validate_by_reading(const dfx_place *place, const dfx_format *format,
                     const dfx_open_options *options, named_finder *finder,
                     dfx_error *err)
 {
     dfx_error finding;
     dfx_index *index = NULL;
-    dfx_status status = read_index(path, format, options, &index, &finding);
+    dfx_status status = read_index(place, format, options, &index, &finding);
 
     dfx_index_free(index);
     if (status == DFX_ERR_FORMAT || status == DFX_ERR_UNSAFE) {
@@ -297,24 +364,178 @@ validate_by_reading(const char *path, const dfx_format *format,
     return status;
 }
 
+static dfx_status
+validate_as(const dfx_place *place, const dfx_format *format,
+            const dfx_open_options *options, dfx_finding_fn *found,
+            void *context, dfx_error *err)
+{
+    named_finder finder = {found, context, place->path};
+
+    if (format->validate == NULL)
+        return validate_by_reading(place, format, options, &finder, err);
+    return format->validate(place, options, find_in_file, &finder, err);
+}
+
+static dfx_status
+validate(const dfx_place *place, const char *forced,
+         const dfx_open_options *options, dfx_finding_fn *found, void *context,
+         dfx_error *err)
+{
+    const dfx_format *format = NULL;
+    dfx_status status = choose(place, forced, &format, err);
+
+    if (status == DFX_OK)
+        status = validate_as(place, format, options, found, context, err);
+    if (status != DFX_OK)
+        dfx_error_in_file(err, place->path);
+    return status;
+}
+
+dfx_status
+dfx_place_validate(const dfx_place *place, const dfx_open_options *options,
+                   dfx_finding_fn *found, void *context, dfx_error *err)
+{
+    return validate(place, NULL, options, found, context, err);
+}
+
 dfx_status
 dfx_validate(const char *path, const dfx_open_options *options,
              dfx_finding_fn *found, void *context, dfx_error *err)
 {
-    named_finder finder = {found, context, path};
+    const dfx_place place = {.path = path};
+
+    if (options == NULL)
+        options = &no_options;
+    return validate(&place, options->format, options, found, context, err);
+}
+
+/* ---- Auditing ----------------------------------------------------------- */
+
+/* Faults of a format that has no room for code. */
+typedef struct fault_finder {
+    dfx_audit *audit;
+    const char *path;
+} fault_finder;
+
+static void
+find_fault(void *context, const dfx_error *finding)
+{
+    const fault_finder *finder = context;
+
+    if (finding->status != DFX_OK)
+        dfx_audit_fault(finder->audit, DFX_VERDICT_CANNOT_TELL, finder->path,
+                        finding);
+}
+
+static dfx_status
+audit_as(const dfx_place *place, const dfx_format *format,
+         const dfx_open_options *options, dfx_audit *audit, dfx_error *err)
+{
+    fault_finder finder = {audit, place->path};
+
+    if (format->audit != NULL)
+        return format->audit(place, options, audit, err);
+    return validate_as(place, format, options, find_fault, &finder, err);
+}
+
+/* Faults of the file, not of the system or the caller. */
+static bool
+is_of_file(dfx_status status)
+{
+    return status == DFX_ERR_FORMAT || status == DFX_ERR_UNSUPPORTED ||
+           status == DFX_ERR_LIMIT || status == DFX_ERR_UNSAFE;
+}
+
+/* Who cannot be read to the end cannot be told to be safe. */
+static dfx_status
+audit_place(const dfx_place *place, const char *forced,
+            const dfx_open_options *options, dfx_audit *audit, dfx_error *err)
+{
     const dfx_format *format = NULL;
+    dfx_error fault = {.rule = ""};
+    dfx_status status;
+
+    if (audit->depth >= MAX_DEPTH)
+        status = dfx_fail(&fault, DFX_RULE_SHARD_INDEX, DFX_NO_OFFSET,
+                          "named by a file that is itself named by a file");
+    else
+        status = choose(place, forced, &format, &fault);
+    if (status == DFX_OK) {
+        audit->depth++;
+        status = audit_as(place, format, options, audit, &fault);
+        audit->depth--;
+    }
+    if (status == DFX_OK)
+        return DFX_OK;
+    dfx_error_in_file(&fault, place->path);
+    if (is_of_file(status)) {
+        dfx_audit_fault(audit, DFX_VERDICT_CANNOT_TELL, place->path, &fault);
+        return DFX_OK;
+    }
+    if (err != NULL)
+        *err = fault;
+    return status;
+}
+
+dfx_status
+dfx_place_audit(const dfx_place *place, const dfx_open_options *options,
+                dfx_audit *audit, dfx_error *err)
+{
+    return audit_place(place, NULL, options, audit, err);
+}
+
+dfx_status
+dfx_audit_path(const char *path, const dfx_open_options *options,
+               dfx_concern_fn *found, void *context, dfx_verdict *verdict,
+               dfx_error *err)
+{
+    const dfx_place place = {.path = path};
+    dfx_audit audit = {.found = found, .context = context, .where = ""};
     dfx_status status;
 
     if (options == NULL)
         options = &no_options;
-    status = choose(path, options->format, true, &format, err);
-    if (status == DFX_OK && format->validate != NULL)
-        status = format->validate(path, options, find_in_file, &finder, err);
-    else if (status == DFX_OK)
-        status = validate_by_reading(path, format, options, &finder, err);
-    if (status != DFX_OK)
-        dfx_error_in_file(err, path);
+    status = audit_place(&place, options->format, options, &audit, err);
+    *verdict = audit.verdict;
+    if (status != DFX_OK && *verdict == DFX_VERDICT_SAFE)
+        *verdict = DFX_VERDICT_CANNOT_TELL;
     return status;
+}
+
+static dfx_status
+disassemble(const dfx_place *place, const char *forced,
+            const dfx_open_options *options, dfx_line_fn *line, void *context,
+            dfx_error *err)
+{
+    const dfx_format *format = NULL;
+    dfx_status status = choose(place, forced, &format, err);
+
+    if (status == DFX_OK && format->disassemble == NULL)
+        status = dfx_fail(err, DFX_RULE_KIND_UNKNOWN, DFX_NO_OFFSET,
+                          "is %s, which holds no pickle", format->summary);
+    else if (status == DFX_OK)
+        status = format->disassemble(place, options, line, context, err);
+    if (status != DFX_OK)
+        dfx_error_in_file(err, place->path);
+    return status;
+}
+
+dfx_status
+dfx_place_disassemble(const dfx_place *place, const dfx_open_options *options,
+                      dfx_line_fn *line, void *context, dfx_error *err)
+{
+    return disassemble(place, NULL, options, line, context, err);
+}
+
+dfx_status
+dfx_disassemble(const char *path, const dfx_open_options *options,
+                dfx_line_fn *line, void *context, dfx_error *err)
+{
+    const dfx_place place = {.path = path};
+
+    if (options == NULL)
+        options = &no_options;
+    return disassemble(&place, options->format, options, line, context, err);
 }
 
 /* ---- The list ----------------------------------------------------------- */

@@ -28,6 +28,8 @@ typedef struct dfx_format {
     const char *suffix;  /* ".ckpt .pt": what DST ends in, the first one if we
                             may choose; NULL: a folder */
     bool is_folder;      /* what lay_out writes */
+    bool is_envelope;    /* holds one file and is taken for what that is */
+    bool wraps;          /* lay_out heeds bundle->wrap */
     dfx_layout layout;   /* whose names are written to it: a Diffusers folder
                             holds Diffusers names, files the original ones */
 
@@ -88,6 +90,12 @@ const dfx_format *dfx_format_at(size_t i);
 const dfx_format *dfx_format_named(const char *name);
 
 /*
+ * The bytes of the longest of the format's suffixes in which path ends; 0 if it
+ * ends in none.
+ */
+size_t dfx_format_suffix(const dfx_format *format, const char *path);
+
+/*
  * The one of count formats that bids highest (KIND_UNKNOWN, KIND_TIE). Where
  * none bids, a file of a format's suffix is taken for a broken one of it, so
  * that its reader says what is wrong. The list is an argument so that a test
@@ -109,7 +117,18 @@ DFX_CHECKED dfx_status dfx_index_read_into(dfx_index *index, uint32_t component,
                                            const dfx_open_options *options,
                                            dfx_error *err);
 
-/* dfx_validate and dfx_audit_path of a file among others, or in an archive. */
+/*
+ * The format of one more file, by content and suffix: whatever options say, who
+ * names a format means the file that names this one.
+ */
+DFX_CHECKED dfx_status dfx_place_format(const dfx_place *place,
+                                        const dfx_format **format,
+                                        dfx_error *err);
+
+/*
+ * dfx_validate, dfx_audit_path and dfx_disassemble of a file among others, or
+ * in an archive.
+ */
 DFX_CHECKED dfx_status dfx_place_validate(const dfx_place *place,
                                           const dfx_open_options *options,
                                           dfx_finding_fn *found, void *context,
@@ -117,5 +136,9 @@ DFX_CHECKED dfx_status dfx_place_validate(const dfx_place *place,
 DFX_CHECKED dfx_status dfx_place_audit(const dfx_place *place,
                                        const dfx_open_options *options,
                                        dfx_audit *audit, dfx_error *err);
+DFX_CHECKED dfx_status dfx_place_disassemble(const dfx_place *place,
+                                             const dfx_open_options *options,
+                                             dfx_line_fn *line, void *context,
+                                             dfx_error *err);
 
 #endif

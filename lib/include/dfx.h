@@ -252,7 +252,8 @@ typedef void dfx_concern_fn(void *context, const dfx_concern *concern);
  * Reads a file or folder for what loading it with PyTorch, diffusers or
  * transformers would run, and runs nothing. found is called for each concern;
  * *verdict is the worst of them. Returns DFX_OK if it could read, whatever it
- * found; what no format recognises is DFX_VERDICT_CANNOT_TELL.
+ * found; what no format recognises is DFX_VERDICT_CANNOT_TELL, and so is, at
+ * the least, what it fails on.
  */
 DFX_API DFX_CHECKED dfx_status dfx_audit_path(
     const char *path, const dfx_open_options *options, dfx_concern_fn *found,
