@@ -13,6 +13,7 @@ static const char *const examples[] = {
     "--tensors='*attn2*' --sort=size model/",
     "--diff model.safetensors model/",
     "--json model.safetensors | jq -r .family",
+    "--audit model.ckpt model/",
     NULL,
 };
 
@@ -21,7 +22,8 @@ static const dfx_tool tool = {
     .name = "dfx-inspect",
     .usage = "[OPTION]... PATH...",
     .purpose = "Say what model files hold, without loading them.",
-    .exit_status = "0 done, 1 broken or different, 2 wrong use or no verdict.",
+    .exit_status = "0 done, 1 broken, different or not safe, 2 wrong use or "
+                   "no verdict.",
     .examples = examples,
 };
 
@@ -37,6 +39,9 @@ static const struct {
     MEMBER(METADATA,     FLAG, metadata),
     MEMBER(HASH,         FLAG, hash),
     MEMBER(VALIDATE,     FLAG, validate),
+    MEMBER(AUDIT,        FLAG, audit),
+    MEMBER(SARIF,        FLAG, sarif),
+    MEMBER(PICKLE,       FLAG, pickle),
     MEMBER(DIFF,         FLAG, diff),
     MEMBER(RULES,        TEXT, rules),
     MEMBER(FAMILIES,     FLAG, families),
@@ -95,6 +100,11 @@ apply(dfx_inspect *asked, dfx_option option, const dfx_args *args)
         asked->sort = (dfx_sort)args->choice;
     } else if (option == DFX_OPTION_COLOR) {
         asked->when = (dfx_colour_when)args->choice;
+    } else if (option == DFX_OPTION_KEY) {
+        asked->open.key = dfx_key_of(args->value);
+    } else if (option == DFX_OPTION_MAX_EXPANDED) {
+        return dfx_size_parse(&tool, "max-expanded", args->value,
+                              &asked->open.max_expanded);
     }
     return option != DFX_OPTION_WRONG;
 }
@@ -122,21 +132,11 @@ add_finding(void *context, const dfx_error *finding)
     putchar('\n');
 }
 
-static cJSON *
-json_head(const char *path)
-{
-    cJSON *object = dfx_json_object();
-
-    dfx_json_add(object, "schema", dfx_json_count(DFX_JSON_SCHEMA));
-    dfx_json_add(object, "path", dfx_json_text(path));
-    return object;
-}
-
 /* Reports a failure about path; *object is owned by the caller. */
 static int
 fail(const char *path, const dfx_error *err, cJSON **object)
 {
-    *object = json_head(path);
+    *object = dfx_json_head(path);
     dfx_json_add(*object, "error", dfx_json_error(err));
     return dfx_say_error(tool.name, path, err);
 }
@@ -152,7 +152,7 @@ validate(const dfx_inspect *asked, const char *path, cJSON **object)
         fail(path, &err, object);
         return DFX_EXIT_USAGE; /* it could not tell */
     }
-    *object = json_head(path);
+    *object = dfx_json_head(path);
     dfx_json_add(*object, "ok", dfx_json_bool(f.count == 0));
     dfx_json_add(*object, "findings", f.list);
     if (f.count == 0 && !asked->json && !asked->quiet) {
@@ -280,13 +280,35 @@ answer(const dfx_inspect *asked, int *status)
 static bool
 check_modes(const dfx_inspect *asked)
 {
-    if (asked->diff && asked->validate)
-        dfx_usage(&tool, "--diff and --validate are two questions");
-    else if ((asked->diff || asked->validate) &&
-             (asked->tensors || asked->tree || asked->metadata || asked->hash))
+    const struct {
+        const char *name;
+        bool asked;
+    } modes[] = {
+        {"--diff", asked->diff},
+        {"--validate", asked->validate},
+        {asked->audit ? "--audit" : "--sarif", asked->audit || asked->sarif},
+        {"--pickle", asked->pickle},
+    };
+    const char *mode = NULL;
+
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (modes[i].asked && mode != NULL) {
+            dfx_usage(&tool, "%s and %s are two questions", mode,
+                      modes[i].name);
+            return false;
+        }
+        if (modes[i].asked)
+            mode = modes[i].name;
+    }
+    if (mode != NULL &&
+        (asked->tensors || asked->tree || asked->metadata || asked->hash))
         dfx_usage(&tool,
                   "%s prints no tensors, tree, metadata or hashes as well",
-                  asked->diff ? "--diff" : "--validate");
+                  mode);
+    else if (asked->sarif && asked->json)
+        dfx_usage(&tool, "--sarif and --json are two forms of an answer");
+    else if (asked->pickle && asked->json)
+        dfx_usage(&tool, "--pickle prints text; there is no JSON of it");
     else
         return true;
     return false;
@@ -317,7 +339,8 @@ check(const dfx_inspect *asked, const char *const *paths, size_t count)
 static int
 start(int argc, char **argv, const char **paths)
 {
-    dfx_inspect asked = {.tool = &tool, .when = DFX_COLOUR_AUTO};
+    dfx_inspect asked = {
+        .tool = &tool, .when = DFX_COLOUR_AUTO, .open.temp = dfx_temp_folder()};
     dfx_option option;
     dfx_args args;
     size_t count = 0;
@@ -336,6 +359,10 @@ start(int argc, char **argv, const char **paths)
         return status;
     if (!check(&asked, paths, count))
         return DFX_EXIT_USAGE;
+    if (asked.audit || asked.sarif)
+        return dfx_inspect_audit(&asked, paths, count);
+    if (asked.pickle)
+        return dfx_inspect_pickles(&asked, paths, count);
     if (asked.diff)
         return dfx_inspect_diff(&asked, paths[0], paths[1]);
     return inspect_all(&asked, paths, count);

@@ -27,7 +27,7 @@ typedef struct dfx_inspect {
     size_t depth; /* of --tree; 0: all */
     dfx_colour_when when;
     dfx_colours colours;
-    bool tensors, metadata, tree, hash, validate, diff;
+    bool tensors, metadata, tree, hash, validate, diff, audit, sarif, pickle;
     bool families, formats, list_rules, json, quiet, help, version;
 } dfx_inspect;
 
@@ -94,5 +94,32 @@ int dfx_inspect_rules(const dfx_inspect *asked);
 
 /* Prints what differs; returns the exit status. */
 int dfx_inspect_diff(const dfx_inspect *asked, const char *a, const char *b);
+
+/* ---- Audits -------------------------------------------------------------- */
+
+/* What was found in one path. */
+typedef struct dfx_audited {
+    const char *path; /* borrowed */
+    dfx_verdict verdict;
+    dfx_concern *concerns; /* owned, with the texts in them but the rules */
+    size_t count, capacity;
+    size_t counts[DFX_VERDICT_DANGEROUS + 1]; /* of each verdict, in all */
+    size_t omitted;                           /* of these, not kept */
+    bool failed;                              /* err says how */
+    dfx_error err;
+} dfx_audited;
+
+/* Print --audit, as text, JSON or SARIF, and --pickle; return the exit status.
+ */
+int dfx_inspect_audit(const dfx_inspect *asked, const char *const *paths,
+                      size_t count);
+int dfx_inspect_pickles(const dfx_inspect *asked, const char *const *paths,
+                        size_t count);
+
+/* "GLOBAL: REASON [RULE at byte N of WHERE]". Owned by the caller. */
+char *dfx_concern_text(const dfx_concern *concern);
+/* All that was audited as one document; status is the exit status. */
+void dfx_sarif_print(const dfx_inspect *asked, const dfx_audited *all,
+                     size_t count, int status);
 
 #endif

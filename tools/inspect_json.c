@@ -224,6 +224,7 @@ dfx_json_source(const dfx_inspect *asked, const dfx_source *source,
     cJSON *all = dfx_json_object(), *rest = dfx_json_object();
     dfx_sums all_sums = dfx_sums_of_index(source->index);
     dfx_sums rest_sums = dfx_sums_of_rest(source);
+    dfx_verdict verdict = dfx_index_verdict(source->index);
     dfx_status status = DFX_OK;
     const char *const *texts;
     const dfx_part *parts;
@@ -234,6 +235,11 @@ dfx_json_source(const dfx_inspect *asked, const dfx_source *source,
     dfx_json_add(root, "path", dfx_json_text(source->path));
     dfx_json_add(root, "format",
                  dfx_json_text(dfx_index_format(source->index)));
+    /* Reading does not look everywhere: it calls nothing safe. */
+    dfx_json_add(root, "verdict",
+                 dfx_json_text(verdict != DFX_VERDICT_SAFE
+                                   ? dfx_verdict_name(verdict)
+                                   : NULL));
     dfx_json_add(root, "layout",
                  dfx_json_text(dfx_layout_name(dfx_identity_layout(identity))));
     dfx_json_add(root, "family", dfx_json_text(dfx_identity_family(identity)));

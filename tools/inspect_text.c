@@ -248,6 +248,18 @@ put_candidates(const dfx_inspect *asked, const dfx_candidate *candidates,
     }
 }
 
+/* Reading does not look everywhere: it calls nothing safe. */
+static void
+put_verdict(const dfx_inspect *asked, const dfx_source *source)
+{
+    dfx_verdict verdict = dfx_index_verdict(source->index);
+
+    if (verdict == DFX_VERDICT_SAFE)
+        return;
+    put_label(asked, "verdict", asked->colours.warning);
+    printf("%s (--audit says why)\n", dfx_verdict_name(verdict));
+}
+
 void
 dfx_print_summary(const dfx_inspect *asked, const dfx_source *source)
 {
@@ -262,6 +274,7 @@ dfx_print_summary(const dfx_inspect *asked, const dfx_source *source)
     snprintf(text, sizeof text, "%s%s%s", dfx_identity_family(identity),
              variant != NULL ? " " : "", variant != NULL ? variant : "");
     put_line(asked, "format", dfx_index_format(source->index));
+    put_verdict(asked, source);
     put_line(asked, "layout", dfx_layout_name(dfx_identity_layout(identity)));
     put_line(asked, "family", text);
     put_line(asked, "pipeline", dfx_identity_pipeline(identity));

@@ -16,9 +16,12 @@ dfx_convert_LDADD = tools/libtools.la lib/libdfx.la
 dfx_inspect_SOURCES = \
 	tools/dfx_inspect.c \
 	tools/inspect.h \
+	tools/inspect_audit.c \
 	tools/inspect_diff.c \
 	tools/inspect_json.c \
+	tools/inspect_pickle.c \
 	tools/inspect_rules.c \
+	tools/inspect_sarif.c \
 	tools/inspect_tensors.c \
 	tools/inspect_text.c
 dfx_inspect_LDADD = tools/libtools.la lib/libdfx.la

@@ -359,6 +359,16 @@ dfx_json_texts(const char *const *texts, size_t count)
 }
 
 cJSON *
+dfx_json_head(const char *path)
+{
+    cJSON *object = dfx_json_object();
+
+    dfx_json_add(object, "schema", dfx_json_count(DFX_JSON_SCHEMA));
+    dfx_json_add(object, "path", dfx_json_text(path));
+    return object;
+}
+
+cJSON *
 dfx_json_error(const dfx_error *err)
 {
     cJSON *object = dfx_json_object();

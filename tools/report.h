@@ -84,6 +84,8 @@ cJSON *dfx_json_bool(bool value);
 cJSON *dfx_json_double(double number); /* null if it is not finite */
 cJSON *dfx_json_shape(const uint64_t *shape, uint32_t rank);
 cJSON *dfx_json_texts(const char *const *texts, size_t count);
+/* {schema, path}: how every document begins. */
+cJSON *dfx_json_head(const char *path);
 /* {rule, file, tensor, offset, text} */
 cJSON *dfx_json_error(const dfx_error *err);
 /* Indented text; owned by the caller: free(). */
