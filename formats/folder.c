@@ -4,8 +4,7 @@
  * As diffusers 0.42.1 and transformers 5.23 write and read them. What is
  * neither weights nor hidden is kept as a plain file, whatever it is; weights
  * that are not read (another variant, another framework) are named in a
- * warning and left. Refused: components whose weights are there as pickles
- * alone (issue 13), names that would leave the folder.
+ * warning and left. Refused: names that would leave the folder.
  */
 #include <config.h>
 
@@ -34,19 +33,20 @@ enum {
 };
 
 static bool
-has_file(const char *folder, const char *name, const char *inner)
+has_file(const dfx_place *folder, const char *name, const char *inner)
 {
     char path[4096]; /* PATH_MAX: what is longer cannot be opened either */
-    int n = snprintf(path, sizeof path, "%s/%s%s", folder, name, inner);
+    int n = snprintf(path, sizeof path, "%s/%s%s", folder->path, name, inner);
+    const dfx_place place = dfx_place_beside(folder, path);
 
-    return n > 0 && (size_t)n < sizeof path && access(path, F_OK) == 0;
+    return n > 0 && (size_t)n < sizeof path && dfx_place_exists(&place);
 }
 
 /* What the names at the top of a folder say. */
 static unsigned
-bid_by_names(const char *path)
+bid_by_names(const dfx_place *place)
 {
-    DIR *dir = opendir(path);
+    DIR *dir = place->mount != NULL ? NULL : opendir(place->path);
     const struct dirent *found;
     unsigned bid = 0;
 
@@ -59,7 +59,7 @@ bid_by_names(const char *path)
             continue;
         if (strstr(name, ".safetensors") != NULL)
             bid = BID_WEIGHTS;
-        else if (bid == 0 && has_file(path, name, "/" DFX_FOLDER_CONFIG))
+        else if (bid == 0 && has_file(place, name, "/" DFX_FOLDER_CONFIG))
             bid = BID_PARTS;
     }
     closedir(dir);
@@ -84,14 +84,14 @@ folder_bid(const dfx_evidence *evidence)
     size_t size;
 
     if (!evidence->is_folder)
-        return is_list(evidence->path, &size) ? BID_PIPELINE : 0;
-    if (has_file(evidence->path, DFX_FOLDER_PIPELINE, ""))
+        return is_list(evidence->place->path, &size) ? BID_PIPELINE : 0;
+    if (has_file(evidence->place, DFX_FOLDER_PIPELINE, ""))
         return BID_PIPELINE;
-    if (has_file(evidence->path, DFX_FOLDER_MODULAR, ""))
+    if (has_file(evidence->place, DFX_FOLDER_MODULAR, ""))
         return BID_MODULAR;
-    if (has_file(evidence->path, DFX_FOLDER_CONFIG, ""))
+    if (has_file(evidence->place, DFX_FOLDER_CONFIG, ""))
         return BID_CONFIG;
-    return bid_by_names(evidence->path);
+    return bid_by_names(evidence->place);
 }
 
 /* ---- Reading --------------------------------------------------------------
@@ -130,15 +130,14 @@ add_plain_files(reader *r, dfx_error *err)
         const dfx_folder_entry *entry = &r->folder.entries[i];
         dfx_extent data = {0};
         dfx_io *io = NULL;
-        char *path;
+        dfx_place place;
 
         if (entry->is_weights)
             continue;
-        path = dfx_arena_printf(&r->index->arena, "%s/%s", r->folder.root,
-                                entry->path);
-        if (path == NULL)
+        place = dfx_folder_place(&r->folder, entry->path, &r->index->arena);
+        if (place.path == NULL)
             return dfx_fail_nomem(err);
-        DFX_TRY(dfx_io_open_file(path, &io, err));
+        DFX_TRY(dfx_place_open(&place, &io, err));
         DFX_TRY(dfx_index_take_io(r->index, io, err));
         data = (dfx_extent){io, 0, dfx_io_size(io)};
         DFX_TRY(dfx_index_add_file(r->index, entry->path, 0, &data, err));
@@ -213,12 +212,13 @@ static dfx_status
 miss_component(const reader *r, const dfx_component *component, dfx_error *err)
 {
     struct stat st;
-    char *path = dfx_arena_printf(&r->index->arena, "%s/%s", r->folder.root,
-                                  component->name);
+    dfx_place place =
+        dfx_folder_place(&r->folder, component->name, &r->index->arena);
 
-    if (path == NULL)
+    if (place.path == NULL)
         return dfx_fail_nomem(err);
-    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+    if (place.mount == NULL && lstat(place.path, &st) == 0 &&
+        S_ISLNK(st.st_mode))
         return dfx_fail(err, DFX_RULE_FOLDER_PATH, DFX_NO_OFFSET,
                         "component \"%s\" is a link, and links to folders are "
                         "not followed",
@@ -245,8 +245,7 @@ miss_weights(const reader *r, const dfx_component *component, size_t count,
                             r->names[i]);
     if (count > 0)
         return dfx_fail(err, DFX_RULE_FOLDER_WEIGHTS, DFX_NO_OFFSET,
-                        "the weights are there as %s, and only safetensors "
-                        "are read",
+                        "the weights are there as %s, which is not read",
                         r->names[0]);
     if (r->kind == DFX_FOLDER_IS_LONE)
         return dfx_fail(err, DFX_RULE_FOLDER_WEIGHTS, DFX_NO_OFFSET,
@@ -277,17 +276,16 @@ static dfx_status
 read_weights(reader *r, uint32_t component, const char *path, dfx_error *err)
 {
     dfx_open_options options = *r->options;
-    char *whole =
-        dfx_arena_printf(&r->index->arena, "%s/%s", r->folder.root, path);
+    dfx_place place = dfx_folder_place(&r->folder, path, &r->index->arena);
 
-    if (whole == NULL)
+    if (place.path == NULL)
         return dfx_fail_nomem(err);
     dfx_folder_find(&r->folder, path)->is_read = true;
     r->read++;
     options.format = NULL; /* that one was the folder's */
     if (r->found != NULL)
-        return dfx_validate(whole, &options, r->found, r->context, err);
-    return dfx_index_read_into(r->index, component, whole, &options, err);
+        return dfx_place_validate(&place, &options, r->found, r->context, err);
+    return dfx_index_read_into(r->index, component, &place, &options, err);
 }
 
 static dfx_status
@@ -434,15 +432,15 @@ read_all(reader *r, dfx_error *err)
     return warn_unread(r, err);
 }
 
-/* The root of the folder that path is or lies in, without a final '/'. */
+/* The root of the folder that the place is or lies in, without a final '/'. */
 static const char *
-find_root(const char *path, dfx_arena *arena)
+find_root(const dfx_place *place, dfx_arena *arena)
 {
-    struct stat st;
+    const char *path = place->path;
     size_t size = strlen(path), folder_size;
 
-    if (is_list(path, &folder_size) && stat(path, &st) == 0 &&
-        !S_ISDIR(st.st_mode)) {
+    if (is_list(path, &folder_size) && dfx_place_exists(place) &&
+        !dfx_place_is_folder(place)) {
         if (folder_size == 0)
             return ".";
         size = folder_size;
@@ -453,11 +451,12 @@ find_root(const char *path, dfx_arena *arena)
 }
 
 static dfx_status
-run(reader *r, const char *path, dfx_error *err)
+run(reader *r, const dfx_place *place, dfx_error *err)
 {
     dfx_status status;
 
-    r->folder.root = find_root(path, &r->index->arena);
+    r->folder.root = find_root(place, &r->index->arena);
+    r->folder.mount = place->mount;
     status = r->folder.root != NULL ? read_all(r, err) : dfx_fail_nomem(err);
     /* The text of one file's header does not describe a folder. */
     r->index->header = (dfx_extent){0};
@@ -467,29 +466,29 @@ run(reader *r, const char *path, dfx_error *err)
 }
 
 static dfx_status
-folder_read(const char *path, uint32_t component,
+folder_read(const dfx_place *place, uint32_t component,
             const dfx_open_options *options, dfx_index *index, dfx_error *err)
 {
     reader r = {.index = index, .options = options};
 
     if (component != 0)
         return dfx_fail_usage(err, "a folder is no part of a component");
-    return run(&r, path, err);
+    return run(&r, place, err);
 }
 
 static dfx_status
-folder_validate(const char *path, const dfx_open_options *options,
+folder_validate(const dfx_place *place, const dfx_open_options *options,
                 dfx_finding_fn *found, void *context, dfx_error *err)
 {
     reader r = {.options = options, .found = found, .context = context};
     dfx_error own = {0};
     uint32_t unnamed = 0;
-    dfx_status status = dfx_index_new(path, &r.index, &own);
+    dfx_status status = dfx_index_new(place->path, &r.index, &own);
 
     if (status == DFX_OK)
         status = dfx_index_component(r.index, "", &unnamed, &own);
     if (status == DFX_OK)
-        status = run(&r, path, &own);
+        status = run(&r, place, &own);
     dfx_index_free(r.index);
     if (status != DFX_OK && err != NULL)
         *err = own;

@@ -15,19 +15,25 @@ typedef struct dfx_folder_entry {
 
 typedef struct dfx_folder {
     const char *root;          /* without a final '/'; in the index's arena */
+    const dfx_mount *mount;    /* NULL: of the file system */
     dfx_folder_entry *entries; /* owned; sorted by path, bytewise */
     size_t count, capacity;
 } dfx_folder;
 
 /*
- * Lists every file below folder->root. Links to files are followed (the Hub's
- * cache consists of them), links to folders are not: what lies there is not the
- * folder's. Folders whose name starts with a dot are left out; what is left out
- * otherwise gets a warning. Rule FOLDER_LIMIT.
+ * Lists every file below folder->root, or of its mount. Links to files are
+ * followed (the Hub's cache consists of them), links to folders are not: what
+ * lies there is not the folder's. Folders whose name starts with a dot are left
+ * out; what is left out otherwise gets a warning. Rule FOLDER_LIMIT.
  */
 DFX_CHECKED dfx_status dfx_folder_scan(dfx_folder *folder, dfx_index *index,
                                        dfx_error *err);
 void dfx_folder_fini(dfx_folder *folder);
+
+/* The place of a file below the root; its path is in the arena. Path NULL:
+   memory ran out. */
+dfx_place dfx_folder_place(const dfx_folder *folder, const char *path,
+                           dfx_arena *arena);
 
 /* There is a file below the sub-folder. */
 bool dfx_folder_has(const dfx_folder *folder, const char *name);

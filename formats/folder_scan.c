@@ -157,16 +157,41 @@ scan_level(scanner *s, const char *path, unsigned level, dfx_error *err)
     return status;
 }
 
+/* An archive's members, whose names its reader has checked. */
+static dfx_status
+scan_mount(scanner *s, dfx_error *err)
+{
+    const dfx_mount *mount = s->folder->mount;
+
+    for (size_t i = 0; i < mount->count; i++) {
+        const char *path = mount->members[i].path;
+        const char *slash = strrchr(path, '/');
+
+        DFX_TRY(add_entry(s, path, slash != NULL ? slash + 1 : path, err));
+    }
+    return DFX_OK;
+}
+
 dfx_status
 dfx_folder_scan(dfx_folder *folder, dfx_index *index, dfx_error *err)
 {
     scanner s = {.folder = folder, .index = index};
 
-    DFX_TRY(scan_level(&s, "", 0, err));
+    DFX_TRY(folder->mount != NULL ? scan_mount(&s, err)
+                                  : scan_level(&s, "", 0, err));
     if (folder->count > 0)
         qsort(folder->entries, folder->count, sizeof *folder->entries,
               compare_entries);
     return DFX_OK;
+}
+
+dfx_place
+dfx_folder_place(const dfx_folder *folder, const char *path, dfx_arena *arena)
+{
+    return (dfx_place){
+        .path = dfx_arena_printf(arena, "%s/%s", folder->root, path),
+        .mount = folder->mount,
+    };
 }
 
 dfx_folder_entry *

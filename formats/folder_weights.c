@@ -11,8 +11,10 @@
  *   STEM-00001-of-00002.safetensors        STEM.V-00001-of-00002.safetensors
  *                                          STEM-00001-of-00002.V.safetensors
  *
- * Shards are found through their index and never chosen. Weights that no format
- * reads yet (pickles: issue 13) are known by their suffix alone.
+ * and the same with .bin, which is taken where there is no safetensors file of
+ * the variant. Shards are found through their index and never chosen. Other
+ * PyTorch files are taken if they are all there is; what no format reads is
+ * known by its suffix alone.
  */
 #include <config.h>
 
@@ -21,9 +23,19 @@
 #include <ctype.h>
 #include <string.h>
 
-static const char TENSORS[] = ".safetensors";
+/* The files that are read, the preferred kind first. Kinds that loaders know
+   come in shards, too. */
+static const struct {
+    const char *suffix;
+    bool has_shards;
+} kinds[] = {
+    {".safetensors", true}, {".bin", true},  {".ckpt", false},
+    {".pt", false},         {".pth", false},
+};
 
-/* What weights end in. The format reads only those in TENSORS. */
+enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
+
+/* What weights end in. */
 static const char *const weight_suffixes[] = {
     ".safetensors", ".bin", ".pt",   ".pth",       ".ckpt", ".msgpack",
     ".onnx",        ".pb",  ".gguf", ".onnx_data", ".h5",   ".ot",
@@ -48,6 +60,7 @@ enum { STEM_COUNT = sizeof stems / sizeof stems[0], OTHER_STEM = STEM_COUNT };
 /* A name that could be chosen. */
 typedef struct candidate {
     const char *name;
+    size_t kind; /* row of kinds */
     size_t stem; /* row of stems; OTHER_STEM */
     bool is_index;
     const char *variant; /* in name; NULL: none */
@@ -72,7 +85,8 @@ dfx_folder_is_weights(const char *name)
         if (ends_in(name, size, weight_suffixes[i]))
             return true;
     return ends_in(name, size, ".json") && strstr(name, ".index.") != NULL &&
-           (strstr(name, TENSORS) != NULL || strstr(name, ".bin.") != NULL);
+           (strstr(name, ".safetensors.") != NULL ||
+            strstr(name, ".bin.") != NULL);
 }
 
 /* text is "-00001-of-00002", with any digits. */
@@ -125,19 +139,21 @@ parse_index_tail(const char *tail, candidate *out)
     return ends_in(tail, size, word);
 }
 
-/* False for shards and for all that is no safetensors. */
+/* A name of that kind, but no shard. */
 static bool
-parse_name(const char *name, candidate *out)
+parse_kind(const char *name, size_t kind, candidate *out)
 {
-    const char *tail = strstr(name, TENSORS);
+    const char *tail = strstr(name, kinds[kind].suffix);
     size_t size;
 
-    *out = (candidate){.name = name, .stem = OTHER_STEM};
+    *out = (candidate){.name = name, .kind = kind, .stem = OTHER_STEM};
     if (tail == NULL || tail == name)
         return false;
     size = (size_t)(tail - name);
-    tail += sizeof TENSORS - 1;
-    if (is_shard(name, size) || (*tail != '\0' && !parse_index_tail(tail, out)))
+    tail += strlen(kinds[kind].suffix);
+    if (is_shard(name, size) ||
+        (*tail != '\0' &&
+         (!kinds[kind].has_shards || !parse_index_tail(tail, out))))
         return false;
     for (size_t i = 0; i < STEM_COUNT; i++) {
         size_t stem = strlen(stems[i].name);
@@ -156,6 +172,16 @@ parse_name(const char *name, candidate *out)
     return true;
 }
 
+/* False for shards and for all that no format reads. */
+static bool
+parse_name(const char *name, candidate *out)
+{
+    for (size_t i = 0; i < KIND_COUNT; i++)
+        if (parse_kind(name, i, out))
+            return true;
+    return false;
+}
+
 static bool
 is_variant(const candidate *c, const char *variant, size_t size)
 {
@@ -168,12 +194,14 @@ is_variant(const candidate *c, const char *variant, size_t size)
 static bool
 is_tie(const candidate *a, const candidate *b)
 {
-    return a->stem == OTHER_STEM && b->stem == OTHER_STEM;
+    return a->kind == b->kind && a->stem == OTHER_STEM && b->stem == OTHER_STEM;
 }
 
 static bool
 is_better(const candidate *a, const candidate *b)
 {
+    if (a->kind != b->kind)
+        return a->kind < b->kind;
     if (a->stem != b->stem)
         return a->stem < b->stem;
     return a->stem != OTHER_STEM &&

@@ -632,14 +632,14 @@ read_io(header *h, const dfx_io *io, uint32_t component, dfx_index *index,
 }
 
 static dfx_status
-read_path(header *h, uint32_t component, const dfx_open_options *options,
-          dfx_index *index, dfx_error *err)
+read_place(header *h, const dfx_place *place, uint32_t component,
+           const dfx_open_options *options, dfx_index *index, dfx_error *err)
 {
     dfx_io *io = NULL;
     char *text = NULL;
     dfx_status status;
 
-    DFX_TRY(dfx_io_open_file(h->path, &io, err));
+    DFX_TRY(dfx_place_open(place, &io, err));
     DFX_TRY(dfx_index_take_io(index, io, err));
     status = load_header(io, options == NULL ? 0 : options->max_header, &text,
                          &h->size, err);
@@ -653,23 +653,23 @@ read_path(header *h, uint32_t component, const dfx_open_options *options,
 }
 
 static dfx_status
-safetensors_read(const char *path, uint32_t component,
+safetensors_read(const dfx_place *place, uint32_t component,
                  const dfx_open_options *options, dfx_index *index,
                  dfx_error *err)
 {
-    header h = {.path = path};
-    dfx_status status = read_path(&h, component, options, index, err);
+    header h = {.path = place->path};
+    dfx_status status = read_place(&h, place, component, options, index, err);
 
     if (status != DFX_OK)
-        finish_error(path, err);
+        finish_error(place->path, err);
     return status;
 }
 
 static dfx_status
-safetensors_validate(const char *path, const dfx_open_options *options,
+safetensors_validate(const dfx_place *place, const dfx_open_options *options,
                      dfx_finding_fn *found, void *context, dfx_error *err)
 {
-    header h = {.path = path, .found = found, .context = context};
+    header h = {.path = place->path, .found = found, .context = context};
     dfx_error own;
     dfx_index *index = NULL;
     uint32_t component = 0;
@@ -677,13 +677,13 @@ safetensors_validate(const char *path, const dfx_open_options *options,
 
     if (err == NULL)
         err = &own;
-    DFX_TRY(dfx_index_new(path, &index, err));
+    DFX_TRY(dfx_index_new(place->path, &index, err));
     status = dfx_index_component(index, "", &component, err);
     if (status == DFX_OK)
-        status = read_path(&h, component, options, index, err);
+        status = read_place(&h, place, component, options, index, err);
     dfx_index_free(index);
     if (status != DFX_OK)
-        finish_error(path, err);
+        finish_error(place->path, err);
     if (status != DFX_ERR_FORMAT)
         return status;
     found(context, err); /* the fault that left nothing more to judge */

@@ -19,11 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "json.h"
 
 enum { MAX_INDEX = 100000000 }; /* bytes, as the header of one file */
+
+extern const dfx_format dfx_format_sharded; /* below */
 
 /* "NAME": "FILE" of the weight_map. */
 typedef struct mapping {
@@ -34,8 +35,8 @@ typedef struct mapping {
 } mapping;
 
 typedef struct shard_map {
-    const char *path; /* of the index file */
-    char *text;       /* owned */
+    const dfx_place *place; /* of the index file */
+    char *text;             /* owned */
     size_t size;
     mapping *items; /* owned; sorted by file, then name */
     size_t count, capacity;
@@ -63,7 +64,7 @@ pass_on(void *context, const dfx_error *finding)
     const shard_map *map = context;
     dfx_error named = *finding;
 
-    dfx_error_in_file(&named, map->path);
+    dfx_error_in_file(&named, map->place->path);
     map->found(map->context, &named);
 }
 
@@ -104,7 +105,7 @@ load_text(shard_map *map, const dfx_open_options *options, dfx_error *err)
 
     if (options != NULL && options->max_header != 0)
         limit = options->max_header;
-    DFX_TRY(dfx_io_open_file(map->path, &io, err));
+    DFX_TRY(dfx_place_open(map->place, &io, err));
     if (dfx_io_size(io) > limit) {
         status =
             dfx_fail(err, DFX_RULE_LIMIT_HEADER, 0,
@@ -333,11 +334,11 @@ shard_map_read(shard_map *map, const dfx_open_options *options,
 
 /* ---- Shards ----------------------------------------------------------- */
 
-/* The mappings of one file, and its path, in the map's arena. */
+/* The mappings of one file, and its place; path in the map's arena. */
 typedef struct shard {
     mapping *items;
     size_t count;
-    const char *path;
+    dfx_place place;
 } shard;
 
 /* The shard whose first mapping is at *i, which moves past its last. */
@@ -345,15 +346,17 @@ static dfx_status
 next_shard(shard_map *map, size_t *i, shard *out, dfx_error *err)
 {
     const mapping *first = &map->items[*i];
-    const char *slash = strrchr(map->path, '/');
-    size_t folder = slash == NULL ? 0 : (size_t)(slash + 1 - map->path);
+    const char *beside = map->place->path;
+    const char *slash = strrchr(beside, '/');
+    size_t folder = slash == NULL ? 0 : (size_t)(slash + 1 - beside);
     char *path = dfx_arena_alloc(&map->arena, folder + first->file_size + 1);
 
     if (path == NULL)
         return dfx_fail_nomem(err);
-    memcpy(path, map->path, folder);
+    memcpy(path, beside, folder);
     memcpy(path + folder, first->file, first->file_size);
-    *out = (shard){.items = &map->items[*i], .path = path};
+    *out = (shard){.items = &map->items[*i],
+                   .place = dfx_place_beside(map->place, path)};
     while (*i < map->count &&
            compare_texts(map->items[*i].file, map->items[*i].file_size,
                          first->file, first->file_size) == 0) {
@@ -443,25 +446,25 @@ read_shards(shard_map *map, uint32_t component, const dfx_open_options *options,
         shard s;
 
         DFX_TRY(next_shard(map, &i, &s, err));
-        if (access(s.path, F_OK) != 0)
+        if (!dfx_place_exists(&s.place))
             return fault(map, s.items, DFX_RULE_SHARD_MISSING, err,
-                         "%s is not there", s.path);
-        DFX_TRY(dfx_index_read_into(index, component, s.path, options, err));
+                         "%s is not there", s.place.path);
+        DFX_TRY(dfx_index_read_into(index, component, &s.place, options, err));
         DFX_TRY(check_tensors(map, &s, first, index, err));
     }
     return merge_metadata(index, metadata, err);
 }
 
 static dfx_status
-sharded_read(const char *path, uint32_t component,
+sharded_read(const dfx_place *place, uint32_t component,
              const dfx_open_options *options, dfx_index *index, dfx_error *err)
 {
-    shard_map map = {.path = path};
+    shard_map map = {.place = place};
     dfx_status status = read_shards(&map, component, options, index, err);
 
     shard_map_fini(&map);
     if (status != DFX_OK)
-        dfx_error_in_file(err, path);
+        dfx_error_in_file(err, place->path);
     return status;
 }
 
@@ -469,21 +472,25 @@ sharded_read(const char *path, uint32_t component,
 
 /* Everything about a shard; its tensors go to an index, if it has no fault. */
 static dfx_status
-judge_shard(shard_map *map, const shard *s, dfx_index *index, dfx_error *err)
+judge_shard(shard_map *map, const shard *s, const dfx_open_options *options,
+            dfx_index *index, dfx_error *err)
 {
-    /* By name: a shard that is an index would send us in circles. */
-    const dfx_open_options as_file = {.format = "safetensors"};
     size_t first = index->tensor_count;
+    const dfx_format *format = NULL;
     dfx_status status;
 
-    if (access(s->path, F_OK) != 0)
+    if (!dfx_place_exists(&s->place))
         return fault(map, s->items, DFX_RULE_SHARD_MISSING, err,
-                     "%s is not there", s->path);
-    DFX_TRY(dfx_validate(s->path, &as_file, map->found, map->context, err));
-    status =
-        dfx_format_named("safetensors")->read(s->path, 0, &as_file, index, err);
+                     "%s is not there", s->place.path);
+    DFX_TRY(dfx_place_format(&s->place, &format, err));
+    if (format == &dfx_format_sharded) /* it would send us in circles */
+        return fault(map, s->items, DFX_RULE_SHARD_INDEX, err,
+                     "%s is an index itself", s->place.path);
+    DFX_TRY(
+        dfx_place_validate(&s->place, options, map->found, map->context, err));
+    status = dfx_index_read_into(index, 0, &s->place, options, err);
     if (status == DFX_ERR_FORMAT)
-        return DFX_OK; /* told by dfx_validate */
+        return DFX_OK; /* told by dfx_place_validate */
     return status == DFX_OK ? check_tensors(map, s, first, index, err) : status;
 }
 
@@ -506,10 +513,10 @@ judge_whole(shard_map *map, dfx_index *index, dfx_error *err)
 }
 
 static dfx_status
-sharded_validate(const char *path, const dfx_open_options *options,
+sharded_validate(const dfx_place *place, const dfx_open_options *options,
                  dfx_finding_fn *found, void *context, dfx_error *err)
 {
-    shard_map map = {.path = path, .found = found, .context = context};
+    shard_map map = {.place = place, .found = found, .context = context};
     dfx_index *index = NULL;
     uint32_t component = 0;
     dfx_error own;
@@ -518,7 +525,7 @@ sharded_validate(const char *path, const dfx_open_options *options,
 
     if (err == NULL)
         err = &own;
-    DFX_TRY(dfx_index_new(path, &index, err));
+    DFX_TRY(dfx_index_new(place->path, &index, err));
     status = dfx_index_component(index, "", &component, err);
     if (status == DFX_OK)
         status = shard_map_read(&map, options, index, component, err);
@@ -529,7 +536,7 @@ sharded_validate(const char *path, const dfx_open_options *options,
 
         status = next_shard(&map, &i, &s, err);
         if (status == DFX_OK)
-            status = judge_shard(&map, &s, index, err);
+            status = judge_shard(&map, &s, options, index, err);
     }
     if (status == DFX_OK)
         status = judge_whole(&map, index, err);
@@ -538,7 +545,7 @@ sharded_validate(const char *path, const dfx_open_options *options,
     if (status == DFX_ERR_FORMAT)
         return DFX_OK;
     if (status != DFX_OK)
-        dfx_error_in_file(err, path);
+        dfx_error_in_file(err, place->path);
     return status;
 }
 

@@ -5,6 +5,7 @@ DFX_LIBS = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) \
 lib_libdfxcore_la_LIBADD = $(DFX_LIBS)
 lib_libdfxcore_la_SOURCES = \
 	lib/include/dfx.h \
+	lib/audit.c lib/audit.h \
 	lib/bundle.c lib/bundle.h \
 	lib/cast.c lib/cast.h \
 	lib/cast_lanes.h \
@@ -38,6 +39,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/open.c \
 	lib/out.c lib/out.h \
 	lib/parts.c \
+	lib/place.c lib/place.h \
 	lib/plan.c lib/plan.h \
 	lib/registry.h \
 	lib/residue.c \

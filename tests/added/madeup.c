@@ -23,7 +23,7 @@ madeup_bid(const dfx_evidence *evidence)
 }
 
 static dfx_status
-madeup_read(const char *path, uint32_t component,
+madeup_read(const dfx_place *place, uint32_t component,
             const dfx_open_options *options, dfx_index *index, dfx_error *err)
 {
     dfx_io *io = NULL;
@@ -32,7 +32,7 @@ madeup_read(const char *path, uint32_t component,
     dfx_claim claim = {.name = "numbers", .name_size = strlen("numbers")};
 
     (void)options;
-    DFX_TRY(dfx_io_open_file(path, &io, err));
+    DFX_TRY(dfx_place_open(place, &io, err));
     DFX_TRY(dfx_index_take_io(index, io, err));
     DFX_TRY(dfx_io_read_at(io, 0, head, sizeof head, err));
     count = (uint64_t)head[8] | (uint64_t)head[9] << 8 |

@@ -57,8 +57,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dfx_index *index = NULL;
     uint32_t component = 0;
     size_t findings = 0;
+    const dfx_place place = {.path = path};
     dfx_evidence evidence = {
-        .path = path, .head = data, .head_size = size, .file_size = size};
+        .place = &place, .head = data, .head_size = size, .file_size = size};
     bool good;
 
     if (path[0] == '\0') {
@@ -71,9 +72,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)dfx_format_sharded.bid(&evidence);
     REQUIRE(dfx_index_new(path, &index, NULL) == DFX_OK);
     REQUIRE(dfx_index_component(index, "", &component, NULL) == DFX_OK);
-    good =
-        dfx_format_sharded.read(path, component, NULL, index, NULL) == DFX_OK &&
-        dfx_index_seal(index, NULL) == DFX_OK && index->warning_count == 0;
+    good = dfx_format_sharded.read(&place, component, NULL, index, NULL) ==
+               DFX_OK &&
+           dfx_index_seal(index, NULL) == DFX_OK && index->warning_count == 0;
     REQUIRE(dfx_format_sharded.validate(path, NULL, count_finding, &findings,
                                         NULL) == DFX_OK);
     REQUIRE(good == (findings == 0));

@@ -89,13 +89,14 @@ text_of(const cJSON *object, const char *key)
 static dfx_index *
 read_file(const char *path, const dfx_format *format, dfx_error *err)
 {
+    const dfx_place place = {.path = path};
     dfx_index *index = NULL;
     uint32_t component = 0;
 
     if (dfx_index_new(path, &index, err) != DFX_OK)
         return NULL;
     if (dfx_index_component(index, "", &component, err) != DFX_OK ||
-        format->read(path, component, NULL, index, err) != DFX_OK ||
+        format->read(&place, component, NULL, index, err) != DFX_OK ||
         dfx_index_seal(index, err) != DFX_OK) {
         dfx_index_free(index);
         return NULL;

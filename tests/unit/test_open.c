@@ -45,7 +45,8 @@ choose(const dfx_format *const *list, size_t count, const char *path,
        const char *text)
 {
     static dfx_error err;
-    const dfx_evidence evidence = {.path = path,
+    const dfx_place place = {.path = path};
+    const dfx_evidence evidence = {.place = &place,
                                    .head = (const uint8_t *)text,
                                    .head_size = strlen(text),
                                    .file_size = strlen(text)};
@@ -85,7 +86,8 @@ static void
 test_messages(void)
 {
     static const dfx_format *const tied[] = {&low, &also_low};
-    dfx_evidence evidence = {.path = "f",
+    static const dfx_place place = {.path = "f"};
+    dfx_evidence evidence = {.place = &place,
                              .head = (const uint8_t *)"\x80\x02}q",
                              .head_size = 4,
                              .file_size = 4};
@@ -239,6 +241,8 @@ test_self_reference(void)
 static void
 test_read_into(void)
 {
+    static const dfx_place file = {.path = "weights.ckpt"};
+    static const dfx_place folder = {.path = "bare"};
     dfx_index *index = NULL;
     dfx_error err = {0};
     uint32_t component = 0;
@@ -247,19 +251,19 @@ test_read_into(void)
     CHECK_U64(dfx_index_component(index, "", &component, &err), DFX_OK, "of");
     CHECK_U64(dfx_index_component(index, "unet", &component, &err), DFX_OK,
               "two components");
-    CHECK_U64(dfx_index_read_into(index, component, "weights.ckpt",
+    CHECK_U64(dfx_index_read_into(index, component, &file,
                                   &(dfx_open_options){0}, &err),
               DFX_OK, "a file goes into the second");
     CHECK_U64(dfx_index_seal(index, &err), DFX_OK, "seals");
     CHECK(dfx_index_find(index, component, "a") != NULL, "it is there");
-    CHECK_U64(dfx_index_read_into(index, component, "bare",
+    CHECK_U64(dfx_index_read_into(index, component, &folder,
                                   &(dfx_open_options){0}, &err),
               DFX_ERR_IO, "a folder does not");
     CHECK_TEXT(err.file, "bare", "and is named");
-    index->depth = 2;
-    CHECK_U64(dfx_index_read_into(index, component, "weights.ckpt",
+    index->depth = 5;
+    CHECK_U64(dfx_index_read_into(index, component, &file,
                                   &(dfx_open_options){0}, &err),
-              DFX_ERR_FORMAT, "the third level is refused");
+              DFX_ERR_FORMAT, "the sixth level is refused");
     CHECK_TEXT(err.rule, "shard.index", "by the rule on indexes");
     dfx_index_free(index);
 }

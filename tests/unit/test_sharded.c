@@ -221,7 +221,8 @@ test_bids(void)
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        dfx_evidence evidence = {.path = INDEX,
+        const dfx_place place = {.path = INDEX};
+        dfx_evidence evidence = {.place = &place,
                                  .head = (const uint8_t *)rows[i].head,
                                  .head_size = strlen(rows[i].head),
                                  .file_size = strlen(rows[i].head)};
