@@ -338,17 +338,25 @@ test_choice(void)
         {{"a.safetensors", "b.safetensors"},
          "folder.weights",
          "two unknown names"},
-        {{"model.bin"}, "folder.weights", "a pickle alone"},
+        {{"model.bin"}, "model.bin", "the old suffix alone"},
         {{"pytorch_model.bin.index.json", "pytorch_model-00001-of-00001.bin"},
-         "folder.weights",
-         "pickled shards"},
+         "pytorch_model.bin.index.json",
+         "shards of the old suffix"},
+        {{"optimizer.bin", "pytorch_model.bin"},
+         "pytorch_model.bin",
+         "a known name of the old suffix"},
+        {{"diffusion_pytorch_model.bin", "anything.safetensors"},
+         "anything.safetensors",
+         "the new suffix before all else"},
+        {{"last.ckpt"}, "last.ckpt", "a lone checkpoint"},
+        {{"last.ckpt", "other.ckpt"}, "folder.weights", "two checkpoints"},
         {{"model-00001-of-00002.safetensors",
           "model-00002-of-00002.safetensors"},
          "folder.weights",
          "shards without their index"},
         {{"model.bin", "model.safetensors"},
          "model.safetensors",
-         "a pickle beside"},
+         "the old suffix beside"},
         {{"model.onnx", "flax_model.msgpack"},
          "folder.weights",
          "other frameworks"},
@@ -823,14 +831,14 @@ test_validate(void)
         "{\"a\":[\"d\",\"A\"],\"b\":[\"d\",\"B\"],\"c\":[\"d\",\"C\"],"
         "\"d\":[\"d\",\"D\"]}");
     put("val/a/model.safetensors", "abc");
-    put("val/b/model.bin", "x");
+    put("val/b/model.onnx", "x");
     put_tensor("val/d/model.safetensors", "fine");
     CHECK_U64(dfx_validate("val", &forced, note_finding, &f, &err), DFX_OK,
               "a broken folder can be judged");
     CHECK_U64(f.count, 3, "all of it, fault by fault");
     CHECK_TEXT(f.all[0].rule, "st.header.short", "a broken file");
     CHECK_TEXT(f.all[0].file, "val/a/model.safetensors", "by its name");
-    CHECK_TEXT(f.all[1].rule, "folder.weights", "a pickle");
+    CHECK_TEXT(f.all[1].rule, "folder.weights", "what is not read");
     CHECK_TEXT(f.all[1].file, "val/b", "in its folder");
     CHECK_TEXT(f.all[2].rule, "folder.component", "a missing one");
     f.count = 0;
