@@ -36,6 +36,16 @@ pick_component(const dfx_bundle *all, uint32_t component, dfx_arena *arena,
     return DFX_OK;
 }
 
+/* The base name, which transformers changed along with the format. */
+static const char *
+stem_of(const dfx_bundle_component *about, const char *weights_format)
+{
+    return strcmp(weights_format, "safetensors") != 0 &&
+                   strcmp(about->weights, "model") == 0
+               ? "pytorch_model"
+               : about->weights;
+}
+
 static dfx_status
 lay_out_component(const dfx_bundle *all, uint32_t component, dfx_plan *plan,
                   dfx_error *err)
@@ -44,8 +54,9 @@ lay_out_component(const dfx_bundle *all, uint32_t component, dfx_plan *plan,
     dfx_bundle one = {
         .components = about,
         .component_count = 1,
-        .weights_format =
-            all->weights_format != NULL ? all->weights_format : "safetensors",
+        .weights_format = all->weights_format != NULL && !about->is_side_car
+                              ? all->weights_format
+                              : "safetensors",
         .variant = about->is_side_car ? NULL : all->variant,
         .max_shard_size = about->is_side_car ? 0 : all->max_shard_size,
         .header = all->component_count == 1 ? all->header : NULL,
@@ -54,7 +65,7 @@ lay_out_component(const dfx_bundle *all, uint32_t component, dfx_plan *plan,
     bool shards = one.max_shard_size != 0;
     const char *name = shards ? "sharded" : one.weights_format;
     const dfx_format *format = dfx_format_named(name);
-    const char *base;
+    const char *stem, *base;
 
     if (format == NULL || format->lay_out == NULL)
         return dfx_fail_usage(err, "weights cannot be written as %s", name);
@@ -62,8 +73,9 @@ lay_out_component(const dfx_bundle *all, uint32_t component, dfx_plan *plan,
     if (one.item_count == 0 && !about->is_side_car)
         return DFX_OK; /* a side-car may hold metadata alone */
     /* Shards carry the variant before their number: sharded puts it there. */
+    stem = stem_of(about, one.weights_format);
     base = dfx_arena_printf(&plan->arena, "%s%s%s%s%s", about->name,
-                            about->name[0] != '\0' ? "/" : "", about->weights,
+                            about->name[0] != '\0' ? "/" : "", stem,
                             one.variant != NULL && !shards ? "." : "",
                             one.variant != NULL && !shards ? one.variant : "");
     if (base == NULL)

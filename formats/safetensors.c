@@ -31,6 +31,8 @@ enum {
     HEADER_ALIGN = 8 /* the reference writer's N is a multiple */
 };
 
+#define SUFFIX ".safetensors"
+
 static const char METADATA_KEY[] = "__metadata__";
 
 /* Fields of an entry that were there and right. */
@@ -948,7 +950,7 @@ safetensors_lay_out(const dfx_bundle *bundle, const char *base, dfx_plan *plan,
     dfx_status status;
 
     if (base[0] != '\0')
-        path = dfx_arena_printf(&plan->arena, "%s.safetensors", base);
+        path = dfx_arena_printf(&plan->arena, "%s" SUFFIX, base);
     if (path == NULL)
         return dfx_fail_nomem(err);
     DFX_TRY(sort_items(bundle, &plan->arena, &sorted, err));
@@ -971,7 +973,8 @@ safetensors_lay_out(const dfx_bundle *bundle, const char *base, dfx_plan *plan,
 const dfx_format dfx_format_safetensors = {
     .name = "safetensors",
     .summary = "safetensors, one file",
-    .suffix = ".safetensors",
+    .suffix = SUFFIX,
+    .in_folder = SUFFIX,
     .layout = DFX_LAYOUT_ORIGINAL,
     .bid = safetensors_bid,
     .read = safetensors_read,

@@ -1,9 +1,11 @@
 /*
- * sharded.c - safetensors shards with an index file
+ * sharded.c - shards with an index file
  *
  *   PREFIX.safetensors.index.json    {"metadata": {"total_size": N},
  *                                     "weight_map": {NAME: FILE, ...}}
  *   PREFIX-00001-of-00003.safetensors ...
+ *
+ * and the same with .bin, where the weights are PyTorch's.
  *
  * Cut as huggingface_hub 2.4 does (split_state_dict_into_shards_factory), named
  * and indexed as diffusers 0.42 and transformers 5.23 do. The path of a set is
@@ -653,10 +655,11 @@ cut_items(const dfx_bundle *bundle, dfx_arena *arena, cut *out, dfx_error *err)
 
 /* What the names of a set are made of. */
 typedef struct names {
-    const char *base;    /* "unet/diffusion_pytorch_model" */
-    const char *dot;     /* "." before a variant, or "" */
-    const char *variant; /* "fp16" or "" */
-    size_t folder_size;  /* bytes of "unet/" */
+    const dfx_format *format; /* of each shard */
+    const char *base;         /* "unet/diffusion_pytorch_model" */
+    const char *dot;          /* "." before a variant, or "" */
+    const char *variant;      /* "fp16" or "" */
+    size_t folder_size;       /* bytes of "unet/" */
 } names;
 
 static char *
@@ -712,8 +715,8 @@ plan_index(const dfx_bundle *bundle, const cut *c, const names *n,
            const char *const *files, dfx_plan *plan, dfx_error *err)
 {
     const char *path =
-        dfx_arena_printf(&plan->arena, "%s.safetensors.index%s%s.json", n->base,
-                         n->dot, n->variant);
+        dfx_arena_printf(&plan->arena, "%s%s.index%s%s.json", n->base,
+                         n->format->in_folder, n->dot, n->variant);
     const dfx_expr *x = NULL;
     dfx_text text = {0};
     const char *kept;
@@ -739,7 +742,6 @@ static dfx_status
 plan_shards(const dfx_bundle *bundle, const cut *c, const names *n,
             const char **files, dfx_plan *plan, dfx_error *err)
 {
-    const dfx_format *format = dfx_format_named("safetensors");
     dfx_bundle *parts = dfx_arena_array(&plan->arena, c->count, sizeof *parts);
     dfx_item *items =
         dfx_arena_array(&plan->arena, bundle->item_count, sizeof *items);
@@ -769,13 +771,13 @@ plan_shards(const dfx_bundle *bundle, const cut *c, const names *n,
     for (size_t i = 0; i < c->count; i++) {
         const char *base = shard_base(n, i, c->count, &plan->arena);
 
-        files[i] = base == NULL
-                       ? NULL
-                       : dfx_arena_printf(&plan->arena, "%s.safetensors",
-                                          base + n->folder_size);
+        files[i] = base == NULL ? NULL
+                                : dfx_arena_printf(&plan->arena, "%s%s",
+                                                   base + n->folder_size,
+                                                   n->format->in_folder);
         if (files[i] == NULL)
             return dfx_fail_nomem(err);
-        DFX_TRY(format->lay_out(&parts[i], base, plan, err));
+        DFX_TRY(n->format->lay_out(&parts[i], base, plan, err));
     }
     return DFX_OK;
 }
@@ -789,7 +791,7 @@ plan_single(const dfx_bundle *bundle, const names *n, dfx_plan *plan,
 
     if (base == NULL)
         return dfx_fail_nomem(err);
-    return dfx_format_named("safetensors")->lay_out(bundle, base, plan, err);
+    return n->format->lay_out(bundle, base, plan, err);
 }
 
 static dfx_status
@@ -797,17 +799,22 @@ sharded_lay_out(const dfx_bundle *bundle, const char *base, dfx_plan *plan,
                 dfx_error *err)
 {
     bool has_variant = bundle->variant != NULL;
-    names n = {.base = base[0] != '\0' ? base : "model",
+    const char *weights = bundle->weights_format;
+    names n = {.format =
+                   dfx_format_named(weights != NULL ? weights : "safetensors"),
+               .base = base[0] != '\0' ? base : "model",
                .dot = has_variant ? "." : "",
                .variant = has_variant ? bundle->variant : ""};
     const char *slash = strrchr(n.base, '/');
     const char **files;
     cut c = {0};
 
+    if (n.format == NULL || n.format->in_folder == NULL)
+        return dfx_fail_usage(err, "shards cannot be written as %s", weights);
     n.folder_size = slash == NULL ? 0 : (size_t)(slash + 1 - n.base);
     DFX_TRY(cut_items(bundle, &plan->arena, &c, err));
     if (c.count <= 1 && !plan->is_folder)
-        n = (names){.base = "", .dot = "", .variant = ""}; /* dst itself */
+        n.base = n.dot = n.variant = ""; /* dst itself */
     if (c.count <= 1)
         return plan_single(bundle, &n, plan, err);
     files = dfx_arena_array(&plan->arena, c.count, sizeof *files);
@@ -832,9 +839,10 @@ sharded_is_ours(const char *const *held, size_t count)
     bool indexed = false;
 
     for (size_t i = 0; i < count; i++) {
-        bool is_index = ends_in(held[i], ".safetensors.index.json");
+        bool is_index = ends_in(held[i], ".index.json");
 
-        if (!is_index && !ends_in(held[i], ".safetensors"))
+        if (!is_index && !ends_in(held[i], ".safetensors") &&
+            !ends_in(held[i], ".bin"))
             return false;
         indexed = indexed || is_index;
     }
@@ -843,8 +851,8 @@ sharded_is_ours(const char *const *held, size_t count)
 
 const dfx_format dfx_format_sharded = {
     .name = "sharded",
-    .summary = "safetensors shards with an index file",
-    .suffix = ".safetensors.index.json",
+    .summary = "shards with an index file",
+    .suffix = ".safetensors.index.json .bin.index.json",
     .is_folder = true,
     .layout = DFX_LAYOUT_ORIGINAL,
     .bid = sharded_bid,

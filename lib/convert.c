@@ -1,8 +1,8 @@
 /*
  * convert.c - from a source to a plan
  *
- * Which container and whose names, then components, leftovers and documents
- * into a bundle, then the container's writer. Nothing here knows a container or
+ * Whose names, then components, leftovers and documents into a bundle, then the
+ * container's writer. Nothing here knows a container or
  * a family.
  */
 #include <config.h>
@@ -16,6 +16,7 @@
 #include "document.h"
 #include "out.h"
 #include "registry.h"
+#include "target.h"
 
 void
 dfx_convert_options_init(dfx_convert_options *options)
@@ -79,8 +80,6 @@ name_components(dfx_conversion *conversion, dfx_error *err)
     bool folder = conversion->to == DFX_LAYOUT_DIFFUSERS;
     size_t count = folder ? conversion->part_count : 1;
 
-    if (conversion->options->lone && !folder)
-        return dfx_fail_usage(err, "--lone writes a folder");
     if (conversion->options->lone && count != 1)
         return dfx_fail_usage(err,
                               "--lone writes one component; here are %zu "
@@ -324,57 +323,22 @@ dfx_conversion_fini(dfx_conversion *conversion)
 
 /* ---- The container ------------------------------------------------------- */
 
-static bool
-ends_in(const char *text, const char *suffix)
-{
-    size_t size = strlen(text), tail = strlen(suffix);
-
-    return size >= tail && strcmp(text + size - tail, suffix) == 0;
-}
-
-/* Endings of model files: who names one of these means no folder. */
-static const char *const files[] = {".ckpt", ".pt",   ".pth", ".bin",
-                                    ".gguf", ".dduf", ".zip", ".zst"};
-
-/* What --to says, else what dst ends in, else a folder. */
+/* What an audit of the source does not call safe. */
 static dfx_status
-choose_format(const dfx_convert_options *options, const char *dst,
-              const dfx_format **out, dfx_error *err)
+refuse_unsafe(const dfx_index *index, const dfx_convert_options *options,
+              dfx_error *err)
 {
-    const dfx_format *format, *folder = NULL;
+    const dfx_audit *audit = &index->audit;
 
-    if (options->to != NULL) {
-        *out = dfx_format_named(options->to);
-        if (*out == NULL || (*out)->lay_out == NULL)
-            return dfx_fail_usage(err, "no format to write is called \"%s\"",
-                                  options->to);
+    if (audit->verdict == DFX_VERDICT_SAFE || options->allow_unsafe)
         return DFX_OK;
-    }
-    for (size_t i = 0; (format = dfx_format_at(i)) != NULL; i++) {
-        if (format->lay_out == NULL)
-            continue;
-        if (format->suffix != NULL && ends_in(dst, format->suffix)) {
-            if (format->is_folder)
-                return dfx_fail_usage(err,
-                                      "\"%s\" names a file of a folder: name "
-                                      "the folder, with --to=%s",
-                                      dst, format->name);
-            *out = format;
-            return DFX_OK;
-        }
-        if (format->suffix == NULL && folder == NULL)
-            folder = format;
-    }
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        if (ends_in(dst, files[i]))
-            return dfx_fail_usage(err,
-                                  "no format to write ends in %s; a "
-                                  "folder of this name needs --to",
-                                  files[i]);
-    if (folder == NULL)
-        return dfx_fail_usage(err, "say with --to what \"%s\" shall be", dst);
-    *out = folder;
-    return DFX_OK;
+    dfx_fail(err, DFX_RULE_PT_NOT_SAFE, audit->worst.offset, "%s: %s%s%s (%s)",
+             dfx_verdict_name(audit->verdict), audit->worst.tensor,
+             audit->worst.tensor[0] != '\0' ? ": " : "", audit->worst.text,
+             audit->worst.rule);
+    dfx_error_in_file(err, audit->worst.file[0] != '\0' ? audit->worst.file
+                                                        : index->path);
+    return DFX_ERR_UNSAFE;
 }
 
 /* A target that is one of the files to read from. */
@@ -385,6 +349,14 @@ refuse_source(const dfx_index *index, const char *dst, dfx_error *err)
     for (size_t i = 0; i < index->io_count; i++)
         DFX_TRY(dfx_out_check_input(dst, dfx_io_name(index->ios[i]), err));
     return DFX_OK;
+}
+
+static dfx_status
+check_source(const dfx_index *index, const dfx_convert_options *options,
+             const char *dst, dfx_error *err)
+{
+    DFX_TRY(refuse_source(index, dst, err));
+    return refuse_unsafe(index, options, err);
 }
 
 /* Whose names the target gets: the format's, but a source that no table knows
@@ -431,23 +403,25 @@ dfx_convert(const dfx_index *index, const dfx_identity *identity,
         .identity = identity,
         .options = options,
     };
-    const dfx_format *format = NULL;
+    dfx_target target = {0};
+    const dfx_format *format;
     dfx_status status;
 
-    DFX_TRY(choose_format(options, dst, &format, err));
-    if (options->max_shard_size != 0 && !format->is_folder)
-        return dfx_fail_usage(
-            err, "shards need a folder (--to=sharded for original names)");
+    DFX_TRY(dfx_target_choose(options, dst, &target, err));
+    format = target.format;
     DFX_TRY(choose_layout(identity, format, &conversion.to, err));
-    DFX_TRY(refuse_source(index, dst, err));
+    DFX_TRY(check_source(index, options, dst, err));
     for (size_t i = 0; i < options->graft_count; i++)
-        DFX_TRY(refuse_source(options->grafts[i].index, dst, err));
+        DFX_TRY(check_source(options->grafts[i].index, options, dst, err));
     DFX_TRY(dfx_plan_new(dst, format->is_folder, &conversion.plan, err));
     conversion.plan->force = options->force;
     conversion.plan->is_ours = format->is_ours;
     conversion.plan->sync = options->sync;
+    conversion.plan->compress = target.compress;
     conversion.bundle.variant = options->variant;
     conversion.bundle.max_shard_size = options->max_shard_size;
+    conversion.bundle.plain = options->plain;
+    conversion.bundle.wrap = options->wrap;
     status = remember(&conversion, err);
     if (status == DFX_OK)
         status = dfx_conversion_build(&conversion, err);

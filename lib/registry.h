@@ -27,6 +27,8 @@ typedef struct dfx_format {
     const char *summary; /* one line for --list-formats */
     const char *suffix;  /* ".ckpt .pt": what DST ends in, the first one if we
                             may choose; NULL: a folder */
+    const char *in_folder; /* suffix of what lay_out writes below a folder's
+                              base; NULL: it has no place there */
     bool is_folder;      /* what lay_out writes */
     bool is_envelope;    /* holds one file and is taken for what that is */
     bool wraps;          /* lay_out heeds bundle->wrap */

@@ -144,7 +144,7 @@ static const struct {
     MEMBER(FROM,            TEXT,  open.format),
     MEMBER(FAMILY,          TEXT,  identify.family),
     MEMBER(VARIANT,         TEXT,  open.variant),
-    MEMBER(ALLOW_SUSPICIOUS, FLAG, convert.suspicious),
+    MEMBER(ALLOW_UNSAFE, FLAG, convert.allow_unsafe),
     MEMBER(COMPONENT,       PAIRS, components),
     MEMBER(CONFIG,          TEXT,  identify.config_dir),
     MEMBER(ORIGINAL_CONFIG, TEXT,  identify.yaml),
@@ -327,7 +327,7 @@ say_warnings(const request *r, const dfx_source *source)
 
     if (r->quiet)
         return;
-    if (verdict != DFX_VERDICT_SAFE && r->convert.suspicious)
+    if (verdict != DFX_VERDICT_SAFE && r->convert.allow_unsafe)
         dfx_say(tool.name, "%s: warning: %s (dfx-inspect --audit says why)",
                 source->path, dfx_verdict_name(verdict));
     texts = dfx_index_warnings(source->index, &count);

@@ -388,8 +388,7 @@ typedef struct dfx_convert_options {
     bool force;      /* replace dst */
     bool sync;       /* wait until it is all on the disk: only then
                         does it survive a crash of the machine */
-    bool suspicious; /* convert from what is suspicious, too; what is dangerous
-                        is never converted */
+    bool allow_unsafe; /* convert what an audit does not call safe, too */
     bool wrap;       /* a checkpoint's tensors stand under "state_dict" in it */
     const char *const *metadata; /* "key=value" */
     size_t metadata_count;
