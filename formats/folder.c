@@ -432,32 +432,33 @@ read_all(reader *r, dfx_error *err)
     return warn_unread(r, err);
 }
 
-/* The root of the folder that the place is or lies in, without a final '/'. */
-static const char *
-find_root(const dfx_place *place, dfx_arena *arena)
+dfx_status
+dfx_folder_root(const dfx_place *place, dfx_folder *folder, dfx_arena *arena,
+                dfx_error *err)
 {
     const char *path = place->path;
     size_t size = strlen(path), folder_size;
 
     if (is_list(path, &folder_size) && dfx_place_exists(place) &&
         !dfx_place_is_folder(place)) {
-        if (folder_size == 0)
-            return ".";
-        size = folder_size;
+        path = folder_size == 0 ? "." : path;
+        size = folder_size == 0 ? 1 : folder_size;
     }
     while (size > 0 && path[size - 1] == '/')
         size--;
-    return dfx_arena_strndup(arena, path, size);
+    folder->mount = place->mount;
+    folder->root = dfx_arena_strndup(arena, path, size);
+    return folder->root != NULL ? DFX_OK : dfx_fail_nomem(err);
 }
 
 static dfx_status
 run(reader *r, const dfx_place *place, dfx_error *err)
 {
-    dfx_status status;
+    dfx_status status =
+        dfx_folder_root(place, &r->folder, &r->index->arena, err);
 
-    r->folder.root = find_root(place, &r->index->arena);
-    r->folder.mount = place->mount;
-    status = r->folder.root != NULL ? read_all(r, err) : dfx_fail_nomem(err);
+    if (status == DFX_OK)
+        status = read_all(r, err);
     /* The text of one file's header does not describe a folder. */
     r->index->header = (dfx_extent){0};
     free(r->names);
@@ -503,6 +504,7 @@ const dfx_format dfx_format_folder = {
     .bid = folder_bid,
     .read = folder_read,
     .validate = folder_validate,
+    .audit = dfx_folder_audit,
     .lay_out = dfx_folder_lay_out,
     .is_ours = dfx_folder_is_ours,
 };

@@ -20,6 +20,11 @@ typedef struct dfx_folder {
     size_t count, capacity;
 } dfx_folder;
 
+/* Sets the root to the folder that the place is, or whose list it is. */
+DFX_CHECKED dfx_status dfx_folder_root(const dfx_place *place,
+                                       dfx_folder *folder, dfx_arena *arena,
+                                       dfx_error *err);
+
 /*
  * Lists every file below folder->root, or of its mount. Links to files are
  * followed (the Hub's cache consists of them), links to folders are not: what
@@ -87,6 +92,11 @@ DFX_CHECKED dfx_status dfx_folder_choose(const char *const *names, size_t count,
                                          const char *wanted,
                                          dfx_weights_choice *choice,
                                          dfx_error *err);
+
+/* dfx_format.audit. */
+DFX_CHECKED dfx_status dfx_folder_audit(const dfx_place *place,
+                                        const dfx_open_options *options,
+                                        dfx_audit *audit, dfx_error *err);
 
 bool dfx_folder_is_ours(const char *const *names, size_t count);
 DFX_CHECKED dfx_status dfx_folder_lay_out(const dfx_bundle *bundle,

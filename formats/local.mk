@@ -1,7 +1,8 @@
 include formats/list.am
 
 lib_libdfxcore_la_SOURCES += formats/registry.c \
-	formats/folder.h formats/folder_parts.c formats/folder_scan.c \
+	formats/folder.h formats/folder_audit.c formats/folder_kinds.def \
+	formats/folder_parts.c formats/folder_scan.c \
 	formats/folder_weights.c formats/folder_write.c \
 	formats/documents/compose.c formats/documents/compose.h \
 	formats/documents/configs.c \

@@ -551,6 +551,51 @@ sharded_validate(const dfx_place *place, const dfx_open_options *options,
     return status;
 }
 
+/*
+ * The shards, unless this is one file of a folder whose files are all audited
+ * anyway; loaders that find the index broken read something else.
+ */
+static dfx_status
+audit_shards(shard_map *map, const dfx_open_options *options, dfx_index *index,
+             dfx_audit *audit, dfx_error *err)
+{
+    const char *where = audit->where;
+    dfx_status status = shard_map_read(map, options, index, 0, err);
+    size_t i = 0;
+
+    while (status == DFX_OK && i < map->count && audit->depth <= 1) {
+        shard s;
+
+        status = next_shard(map, &i, &s, err);
+        if (status != DFX_OK)
+            break;
+        audit->where = s.place.path;
+        status = dfx_place_audit(&s.place, options, audit, err);
+        audit->where = where;
+    }
+    return status;
+}
+
+static dfx_status
+sharded_audit(const dfx_place *place, const dfx_open_options *options,
+              dfx_audit *audit, dfx_error *err)
+{
+    shard_map map = {.place = place};
+    dfx_open_options inner = *options;
+    dfx_index *index = NULL;
+    dfx_status status = dfx_index_new(place->path, &index, err);
+    uint32_t component = 0;
+
+    inner.format = NULL; /* that one was the index's */
+    if (status == DFX_OK)
+        status = dfx_index_component(index, "", &component, err);
+    if (status == DFX_OK)
+        status = audit_shards(&map, &inner, index, audit, err);
+    dfx_index_free(index);
+    shard_map_fini(&map);
+    return status;
+}
+
 /* An object with an object weight_map among what is there of it. */
 static unsigned
 sharded_bid(const dfx_evidence *evidence)
@@ -858,6 +903,7 @@ const dfx_format dfx_format_sharded = {
     .bid = sharded_bid,
     .read = sharded_read,
     .validate = sharded_validate,
+    .audit = sharded_audit,
     .lay_out = sharded_lay_out,
     .is_ours = sharded_is_ours,
 };

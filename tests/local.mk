@@ -52,7 +52,7 @@ check_TESTS = \
 	tests/unit/test_facts \
 	tests/unit/test_faults \
 	tests/unit/test_fields \
-	tests/unit/test_folder \
+	tests/unit/test_folder tests/unit/test_folder_audit \
 	tests/unit/test_index \
 	tests/unit/test_io \
 	tests/unit/test_json \

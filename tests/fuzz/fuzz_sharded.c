@@ -75,7 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     good = dfx_format_sharded.read(&place, component, NULL, index, NULL) ==
                DFX_OK &&
            dfx_index_seal(index, NULL) == DFX_OK && index->warning_count == 0;
-    REQUIRE(dfx_format_sharded.validate(path, NULL, count_finding, &findings,
+    REQUIRE(dfx_format_sharded.validate(&place, NULL, count_finding, &findings,
                                         NULL) == DFX_OK);
     REQUIRE(good == (findings == 0));
     dfx_index_free(index);

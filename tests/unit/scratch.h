@@ -54,6 +54,20 @@ scratch_enter(void)
     atexit(scratch_leave);
 }
 
+/* Makes the folders above path, which is relative. */
+static inline void
+scratch_parents(const char *path)
+{
+    char copy[512];
+
+    snprintf(copy, sizeof copy, "%s", path);
+    for (char *p = strchr(copy, '/'); p != NULL; p = strchr(p + 1, '/')) {
+        *p = '\0';
+        mkdir(copy, 0777);
+        *p = '/';
+    }
+}
+
 static inline void
 scratch_write(const char *path, const void *data, size_t size)
 {

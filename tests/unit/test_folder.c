@@ -15,24 +15,10 @@
 /* ---- Making folders --------------------------------------------------------
  */
 
-/* Makes the folders above path, which is relative. */
-static void
-make_parents(const char *path)
-{
-    char copy[512];
-
-    snprintf(copy, sizeof copy, "%s", path);
-    for (char *p = strchr(copy, '/'); p != NULL; p = strchr(p + 1, '/')) {
-        *p = '\0';
-        mkdir(copy, 0777);
-        *p = '/';
-    }
-}
-
 static void
 put(const char *path, const char *text)
 {
-    make_parents(path);
+    scratch_parents(path);
     scratch_write(path, text, strlen(text));
 }
 
@@ -49,7 +35,7 @@ put_tensor(const char *path, const char *tensor)
     memset(text, 0, 8);
     text[0] = (char)((n - 1) & 0xff);
     text[1] = (char)((n - 1) >> 8);
-    make_parents(path);
+    scratch_parents(path);
     scratch_write(path, text, (size_t)n + 8);
 }
 
@@ -728,7 +714,7 @@ test_links(void)
     /* As the Hub's cache: snapshots of links to blobs. */
     put_tensor("hub/blobs/1234", "v");
     put("hub/blobs/5678", "{\"_class_name\": \"AutoencoderKL\"}");
-    make_parents("hub/snap/x");
+    scratch_parents("hub/snap/x");
     CHECK(symlink("../blobs/1234",
                   "hub/snap/diffusion_pytorch_model.safetensors") == 0 &&
               symlink("../blobs/5678", "hub/snap/config.json") == 0 &&
