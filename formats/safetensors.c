@@ -743,6 +743,24 @@ compare_pairs(const void *a, const void *b)
     return order != 0 ? order : x > y ? -1 : x < y;
 }
 
+/* Element types that other formats have and this one does not. */
+static dfx_status
+check_types(const dfx_bundle *bundle, dfx_error *err)
+{
+    for (size_t i = 0; i < bundle->item_count; i++) {
+        dfx_type type = bundle->items[i].expr->type;
+
+        if (dfx_type_in_safetensors(type))
+            continue;
+        dfx_fail(err, DFX_RULE_PT_TENSOR_TYPE, DFX_NO_OFFSET,
+                 "safetensors files have no elements of type %s",
+                 dfx_type_name(type));
+        dfx_error_in_tensor(err, bundle->items[i].name);
+        return DFX_ERR_UNSUPPORTED;
+    }
+    return DFX_OK;
+}
+
 /* The bundle's items in order of names, each name once. In the arena. */
 static dfx_status
 sort_items(const dfx_bundle *bundle, dfx_arena *arena, const dfx_item ***out,
@@ -953,6 +971,7 @@ safetensors_lay_out(const dfx_bundle *bundle, const char *base, dfx_plan *plan,
         path = dfx_arena_printf(&plan->arena, "%s" SUFFIX, base);
     if (path == NULL)
         return dfx_fail_nomem(err);
+    DFX_TRY(check_types(bundle, err));
     DFX_TRY(sort_items(bundle, &plan->arena, &sorted, err));
     DFX_TRY(match_header(bundle, sorted, &plan->arena, &items, err));
     if (items != NULL)

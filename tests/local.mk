@@ -42,6 +42,7 @@ check_TESTS = \
 	tests/golden/test_keylists \
 	tests/golden/test_maps \
 	tests/golden/test_safetensors \
+	tests/unit/test_audit \
 	tests/unit/test_cast \
 	tests/unit/test_configs \
 	tests/unit/test_digest \
@@ -52,13 +53,15 @@ check_TESTS = \
 	tests/unit/test_facts \
 	tests/unit/test_faults \
 	tests/unit/test_fields \
-	tests/unit/test_folder tests/unit/test_folder_audit \
+	tests/unit/test_folder \
+	tests/unit/test_folder_audit \
 	tests/unit/test_index \
 	tests/unit/test_io \
 	tests/unit/test_json \
 	tests/unit/test_memory \
 	tests/unit/test_open \
 	tests/unit/test_out \
+	tests/unit/test_place \
 	tests/unit/test_plan \
 	tests/unit/test_rules \
 	tests/unit/test_sharded \
