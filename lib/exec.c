@@ -5,8 +5,9 @@
  * the other. A thread walks the pieces of its chunk in the order of the output.
  * What lies together in a source is copied by the kernel or through a buffer;
  * small pieces gather in the buffer and are written together; expressions are
- * pulled into it. Which thread does a chunk, and how many there are, changes
- * nothing in the bytes.
+ * pulled into it. Sums are counted on the way, a part for each chunk, and the
+ * pieces that show them are written last. Which thread does a chunk, and how
+ * many there are, changes nothing in the bytes.
  *
  * Memory is threads times a band, and the product is bounded.
  */
@@ -22,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crc.h"
 #include "out.h"
 
 enum {
@@ -57,6 +59,10 @@ typedef struct job {
     chunk *chunks; /* owned */
     size_t chunk_count;
     int *fds; /* owned: one an output of several chunks; else -1 */
+    /* Owned: of each output, the part of each sum in each chunk that it reaches
+       into, in order. NULL: it has no sums. */
+    uint32_t **parts;
+    size_t **first_part; /* owned: of each sum, its first part */
     unsigned threads;
     size_t band; /* bytes of a thread's buffer: at least GATHER */
     omp_lock_t lock;
@@ -77,6 +83,8 @@ typedef struct worker {
     uint64_t at;    /* where the first of them goes */
     int fd;
     bool no_kernel_copy; /* it was refused once */
+    size_t output;
+    size_t sum; /* the first one that ends after what is written */
     dfx_error *err;
 } worker;
 
@@ -94,11 +102,147 @@ check_stop(const job *j, dfx_error *err)
     return DFX_OK;
 }
 
+/* ---- Sums ----------------------------------------------------------------
+ */
+
+static size_t
+count_parts(const dfx_sum *sum)
+{
+    if (sum->size == 0)
+        return 0;
+    return (size_t)((sum->offset + sum->size - 1) / CHUNK -
+                    sum->offset / CHUNK) +
+           1;
+}
+
+/* Room for the parts of the sums of all outputs. */
+static dfx_status
+make_parts(job *j, dfx_error *err)
+{
+    size_t outputs = j->plan->output_count;
+
+    j->parts = calloc(outputs + 1, sizeof(uint32_t *));
+    j->first_part = calloc(outputs + 1, sizeof(size_t *));
+    if (j->parts == NULL || j->first_part == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < outputs; i++) {
+        const dfx_output *file = &j->plan->outputs[i];
+        size_t count = 0;
+
+        if (file->sum_count == 0)
+            continue;
+        j->first_part[i] = calloc(file->sum_count, sizeof(size_t));
+        if (j->first_part[i] == NULL)
+            return dfx_fail_nomem(err);
+        for (size_t s = 0; s < file->sum_count; s++) {
+            j->first_part[i][s] = count;
+            count += count_parts(&file->sums[s]);
+        }
+        j->parts[i] = calloc(count + 1, sizeof(uint32_t));
+        if (j->parts[i] == NULL)
+            return dfx_fail_nomem(err);
+    }
+    return DFX_OK;
+}
+
+static void
+free_parts(job *j)
+{
+    for (size_t i = 0; i < j->plan->output_count; i++) {
+        if (j->parts != NULL)
+            free(j->parts[i]);
+        if (j->first_part != NULL)
+            free(j->first_part[i]);
+    }
+    free(j->parts);
+    free(j->first_part);
+}
+
+/* The first sum of an output that ends after that byte. */
+static size_t
+find_sum(const dfx_output *file, uint64_t offset)
+{
+    size_t low = 0, high = file->sum_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const dfx_sum *sum = &file->sums[middle];
+
+        if (sum->offset + sum->size <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Counts bytes that are about to be written at w->at, all of one chunk. */
+static void
+count_bytes(worker *w, const unsigned char *data, size_t size)
+{
+    const dfx_output *file = &w->job->plan->outputs[w->output];
+    uint64_t at = w->at, end = at + size;
+
+    for (; w->sum < file->sum_count; w->sum++) {
+        const dfx_sum *sum = &file->sums[w->sum];
+        uint64_t from = sum->offset > at ? sum->offset : at;
+        uint64_t to = sum->offset + sum->size;
+        uint32_t *part;
+
+        if (sum->offset >= end)
+            return;
+        if (to <= from)
+            continue; /* an empty one */
+        part = w->job->parts[w->output] +
+               w->job->first_part[w->output][w->sum] +
+               (size_t)(at / CHUNK - sum->offset / CHUNK);
+        *part = dfx_crc(*part, data + (from - at),
+                        (size_t)((to < end ? to : end) - from));
+        if (to > end)
+            return;
+    }
+}
+
+/* Whether any of size bytes from w->at on are to be counted. */
+static bool
+is_counted(const worker *w, uint64_t size)
+{
+    const dfx_output *file = &w->job->plan->outputs[w->output];
+
+    return w->sum < file->sum_count && file->sums[w->sum].offset < w->at + size;
+}
+
+/* Joins the parts of an output's sums: the values of its late pieces. */
+static void
+join_parts(const job *j, size_t output)
+{
+    const dfx_output *file = &j->plan->outputs[output];
+
+    for (size_t s = 0; s < file->sum_count; s++) {
+        const dfx_sum *sum = &file->sums[s];
+        const uint32_t *part = j->parts[output] + j->first_part[output][s];
+        uint64_t at = sum->offset, end = sum->offset + sum->size;
+        uint32_t crc = 0;
+
+        while (at < end) {
+            uint64_t next = (at / CHUNK + 1) * CHUNK;
+
+            if (next > end)
+                next = end;
+            crc = dfx_crc_join(crc, *part++, next - at);
+            at = next;
+        }
+        for (unsigned i = 0; i < DFX_SUM_SIZE; i++)
+            sum->value[i] = (uint8_t)(crc >> 8 * i);
+    }
+}
+
 /* ---- A thread's work -------------------------------------------------- */
 
 static dfx_status
 write_all(worker *w, const unsigned char *data, size_t size)
 {
+    count_bytes(w, data, size);
     while (size > 0) {
         ssize_t n = pwrite(w->fd, data, size, (off_t)w->at);
         char reason[128];
@@ -139,11 +283,13 @@ advance(worker *w, uint64_t size)
 static void
 skip_hole(worker *w)
 {
-    uint64_t base, start, hole = 0;
+    uint64_t base = 0, start, hole = 0;
     int fd = dfx_io_fd(w->run.io, &base);
     struct stat st;
     off_t data;
 
+    if (fd < 0)
+        return;
     start = base + w->run.offset;
     data = lseek(fd, (off_t)start, SEEK_DATA);
     if (data >= 0)
@@ -169,10 +315,10 @@ skip_hole(worker *w)
 static void
 copy_in_kernel(worker *w)
 {
-    uint64_t base;
+    uint64_t base = 0;
     int fd = dfx_io_fd(w->run.io, &base);
 
-    if ((base + w->run.offset) % PAGE != w->at % PAGE)
+    if (fd < 0 || (base + w->run.offset) % PAGE != w->at % PAGE)
         return;
     while (!w->no_kernel_copy && w->run.size > 0) {
         off_t from = (off_t)(base + w->run.offset);
@@ -201,8 +347,10 @@ move_run(worker *w)
         w->run.size = 0;
         return write_all(w, memory + w->run.offset, size);
     }
-    skip_hole(w);
-    copy_in_kernel(w);
+    if (!is_counted(w, w->run.size)) {
+        skip_hole(w);
+        copy_in_kernel(w);
+    }
     while (w->run.size > 0) {
         size_t room = GATHER - (size_t)(w->at % PAGE); /* then whole pages */
         size_t n = w->run.size < room ? (size_t)w->run.size : room;
@@ -233,13 +381,16 @@ settle(worker *w)
     return DFX_OK;
 }
 
+/* Each pull of a transpose goes over all rows of its argument, and so does one
+   of a tensor whose elements lie scattered: the larger the pulls, the fewer. */
 static bool
-has_transpose(const dfx_expr *x)
+wants_bands(const dfx_expr *x)
 {
-    if (x->node == DFX_NODE_TRANSPOSE)
+    if (x->node == DFX_NODE_TRANSPOSE ||
+        (x->node == DFX_NODE_TENSOR && dfx_io_is_scattered(x->extent.io)))
         return true;
     for (size_t i = 0; i < x->arg_count; i++)
-        if (has_transpose(x->args[i]))
+        if (wants_bands(x->args[i]))
             return true;
     return false;
 }
@@ -248,9 +399,8 @@ has_transpose(const dfx_expr *x)
 static dfx_status
 put_computed(worker *w, const dfx_expr *x, uint64_t offset, uint64_t size)
 {
-    /* Each pull of a transpose goes over all rows of its argument: the larger
-       the pulls, the fewer. Anything else is better off in the cache. */
-    size_t room = has_transpose(x) ? w->job->band : GATHER;
+    /* What wants no bands is better off in the cache. */
+    size_t room = wants_bands(x) ? w->job->band : GATHER;
 
     DFX_TRY(settle(w));
     while (size > 0) {
@@ -274,7 +424,7 @@ put_piece(worker *w, const dfx_expr *x, uint64_t offset, uint64_t size)
     while (size > 0) {
         dfx_extent run;
 
-        if (!dfx_expr_run(x, offset, size, &run))
+        if (!dfx_expr_run(x, offset, size, &run) || dfx_io_is_scattered(run.io))
             return put_computed(w, x, offset, size);
         if (w->run.size > 0 && w->run.io == run.io &&
             w->run.offset + w->run.size == run.offset) {
@@ -286,6 +436,16 @@ put_piece(worker *w, const dfx_expr *x, uint64_t offset, uint64_t size)
         offset += run.size;
         size -= run.size;
     }
+    return DFX_OK;
+}
+
+/* Leaves room for a piece that is not known yet. */
+static dfx_status
+leave_room(worker *w, uint64_t size)
+{
+    DFX_TRY(settle(w));
+    DFX_TRY(flush(w));
+    w->at += size;
     return DFX_OK;
 }
 
@@ -313,17 +473,40 @@ write_range(worker *w, const dfx_output *file, uint64_t at, uint64_t end)
     w->at = at;
     w->used = 0;
     w->run.size = 0;
+    w->sum = find_sum(file, at);
     for (size_t i = find_piece(file, at); at < end; i++) {
         const dfx_piece *piece = &file->pieces[i];
         uint64_t last = piece->offset + piece->expr->bytes;
 
         if (last > end)
             last = end;
-        DFX_TRY(put_piece(w, piece->expr, at - piece->offset, last - at));
+        DFX_TRY(piece->is_late
+                    ? leave_room(w, last - at)
+                    : put_piece(w, piece->expr, at - piece->offset, last - at));
         at = last;
     }
     DFX_TRY(settle(w));
     return flush(w);
+}
+
+/* Writes the pieces of an output that show sums, all of whose parts are there.
+ */
+static dfx_status
+write_late(worker *w, const dfx_output *file)
+{
+    if (file->sum_count == 0)
+        return DFX_OK;
+    join_parts(w->job, w->output);
+    for (size_t i = 0; i < file->piece_count; i++) {
+        const dfx_piece *piece = &file->pieces[i];
+
+        if (!piece->is_late)
+            continue;
+        w->at = piece->offset;
+        w->sum = file->sum_count; /* none of them is counted */
+        DFX_TRY(write_all(w, piece->expr->data, (size_t)piece->expr->bytes));
+    }
+    return DFX_OK;
 }
 
 static dfx_status
@@ -336,6 +519,7 @@ write_chunk(worker *w, const chunk *c, uint64_t *size)
 
     *size = left < CHUNK ? left : CHUNK;
     w->fd = fd;
+    w->output = c->output;
     DFX_TRY(check_stop(w->job, w->err));
     /* A file of one chunk is open only while that is written: a folder may hold
        more files than a process may have open. */
@@ -343,6 +527,8 @@ write_chunk(worker *w, const chunk *c, uint64_t *size)
         DFX_TRY(
             dfx_out_file(w->job->out, file->view.path, *size, &w->fd, w->err));
     status = write_range(w, file, c->offset, c->offset + *size);
+    if (fd < 0 && status == DFX_OK)
+        status = write_late(w, file);
     /* The disk may as well start now. What fails shows at the end. */
     if (w->job->plan->sync)
         sync_file_range(w->fd, (off_t)c->offset, (off_t)*size,
@@ -482,6 +668,25 @@ open_outputs(job *j, dfx_error *err)
     return DFX_OK;
 }
 
+/* Ends those outputs: what needed all chunks to be written. */
+static dfx_status
+finish_outputs(job *j, dfx_error *err)
+{
+    for (size_t i = 0; i < j->plan->output_count; i++) {
+        worker w = {.job = j, .output = i, .fd = j->fds[i], .err = err};
+        dfx_status status;
+
+        if (w.fd < 0)
+            continue;
+        status = write_late(&w, &j->plan->outputs[i]);
+        if (status != DFX_OK) {
+            name_output(err, j->plan, i);
+            return status;
+        }
+    }
+    return DFX_OK;
+}
+
 /* Closes them all; the first failure counts. */
 static dfx_status
 close_outputs(job *j, dfx_status status, dfx_error *err)
@@ -536,14 +741,19 @@ dfx_plan_run(dfx_plan *plan, const dfx_run_options *options, dfx_error *err)
     omp_init_lock(&j.lock);
     status = cut(&j, err);
     if (status == DFX_OK)
+        status = make_parts(&j, err);
+    if (status == DFX_OK)
         status = open_outputs(&j, err);
     if (status == DFX_OK) {
         choose_threads(&j);
         do_all(&j);
         status = j.status;
     }
+    if (status == DFX_OK)
+        status = finish_outputs(&j, err);
     status = close_outputs(&j, status, err);
     omp_destroy_lock(&j.lock);
+    free_parts(&j);
     free(j.fds);
     free(j.chunks);
     if (status == DFX_OK)

@@ -35,8 +35,12 @@ dfx_plan_free(dfx_plan *plan)
         return;
     for (size_t i = 0; i < plan->output_count; i++) {
         free(plan->outputs[i].pieces);
+        free(plan->outputs[i].sums);
         free(plan->outputs[i].tensors);
     }
+    for (size_t i = 0; i < plan->io_count; i++)
+        dfx_io_close(plan->ios[i]);
+    free(plan->ios);
     free(plan->outputs);
     free(plan->views);
     free(plan->notes);
@@ -159,6 +163,54 @@ dfx_plan_add_tensor(dfx_plan *plan, size_t output, const char *name,
 }
 
 dfx_status
+dfx_plan_add_sum(dfx_plan *plan, size_t output, uint64_t offset, uint64_t size,
+                 size_t *sum, dfx_error *err)
+{
+    dfx_output *file = &plan->outputs[output];
+    const dfx_sum *last = NULL;
+    dfx_sum made = {.offset = offset, .size = size};
+
+    if (file->sum_count > 0)
+        last = &file->sums[file->sum_count - 1];
+    if (last != NULL && offset - last->offset < last->size)
+        return dfx_fail_usage(err, "sums overlap at byte %" PRIu64, offset);
+    made.value = dfx_arena_alloc(&plan->arena, DFX_SUM_SIZE);
+    if (made.value == NULL || !dfx_grow(&file->sums, &file->sum_capacity,
+                                        file->sum_count, sizeof *file->sums))
+        return dfx_fail_nomem(err);
+    memset(made.value, 0, DFX_SUM_SIZE);
+    *sum = file->sum_count;
+    file->sums[file->sum_count++] = made;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_plan_add_sum_piece(dfx_plan *plan, size_t output, size_t sum,
+                       dfx_error *err)
+{
+    dfx_output *file = &plan->outputs[output];
+    const dfx_expr *x = NULL;
+
+    DFX_TRY(dfx_expr_bytes(&plan->arena, file->sums[sum].value, DFX_SUM_SIZE,
+                           &x, err));
+    DFX_TRY(dfx_plan_add_piece(plan, output, x, err));
+    file->pieces[file->piece_count - 1].is_late = true;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_plan_take_io(dfx_plan *plan, dfx_io *io, dfx_error *err)
+{
+    if (!dfx_grow(&plan->ios, &plan->io_capacity, plan->io_count,
+                  sizeof *plan->ios)) {
+        dfx_io_close(io);
+        return dfx_fail_nomem(err);
+    }
+    plan->ios[plan->io_count++] = io;
+    return DFX_OK;
+}
+
+dfx_status
 dfx_plan_note(dfx_plan *plan, dfx_error *err, const char *fmt, ...)
 {
     va_list args, again;
@@ -178,6 +230,31 @@ dfx_plan_note(dfx_plan *plan, dfx_error *err, const char *fmt, ...)
                                   plan->note_count, sizeof *plan->notes))
         return dfx_fail_nomem(err);
     plan->notes[plan->note_count++] = text;
+    return DFX_OK;
+}
+
+/* A sum is of bytes in the file, none of which is a sum itself. */
+static dfx_status
+check_sums(const dfx_output *file, dfx_error *err)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < file->sum_count; i++) {
+        const dfx_sum *sum = &file->sums[i];
+
+        if (sum->offset > file->view.size ||
+            sum->size > file->view.size - sum->offset)
+            return dfx_fail_usage(err, "\"%s\": a sum of bytes beyond the end",
+                                  file->view.path);
+        while (at < file->piece_count &&
+               file->pieces[at].offset < sum->offset + sum->size) {
+            const dfx_piece *piece = &file->pieces[at++];
+
+            if (piece->is_late && piece->offset >= sum->offset)
+                return dfx_fail_usage(err, "\"%s\": a sum of sums",
+                                      file->view.path);
+        }
+    }
     return DFX_OK;
 }
 
@@ -240,6 +317,7 @@ dfx_plan_seal(dfx_plan *plan, dfx_error *err)
         dfx_output *file = &plan->outputs[i];
 
         DFX_TRY(check_cover(file, err));
+        DFX_TRY(check_sums(file, err));
         file->view.tensors = file->tensors;
         views[i] = file->view;
         if (dfx_ckd_add(&plan->bytes, plan->bytes, file->view.size))

@@ -16,13 +16,15 @@ typedef struct dfx_piece {
     bool is_late; /* known only when all else is written: a sum */
 } dfx_piece;
 
+enum { DFX_SUM_SIZE = 4 };
+
 /*
  * The CRC-32 of a range of an output, found while that is written. It shows in
  * pieces of the output: four bytes, little-endian.
  */
 typedef struct dfx_sum {
     uint64_t offset, size;
-    uint8_t *value; /* 4 bytes in the plan's arena */
+    uint8_t *value; /* DFX_SUM_SIZE bytes in the plan's arena */
 } dfx_sum;
 
 typedef struct dfx_output {

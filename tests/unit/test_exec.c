@@ -8,6 +8,8 @@
 
 #include "plan.h"
 
+#include <zlib.h>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -131,6 +133,26 @@ add_file(fixture *f, const char *path)
     return output;
 }
 
+/* Some random pieces with a sum of them, shown before and after. */
+static void
+add_summed(fixture *f, size_t output, int count, uint64_t rows)
+{
+    const dfx_output *file;
+    uint64_t start;
+    size_t sum = 0;
+
+    file = &f->plan->outputs[output];
+    start = file->view.size + DFX_SUM_SIZE;
+    /* How much is summed turns out later: writers know it before. */
+    must(dfx_plan_add_sum(f->plan, output, start, 0, &sum, &f->err), "sum");
+    must(dfx_plan_add_sum_piece(f->plan, output, sum, &f->err), "show");
+    for (int i = 0; i < count; i++)
+        add_random(f, output, rows);
+    file = &f->plan->outputs[output];
+    file->sums[sum].size = file->view.size - start;
+    must(dfx_plan_add_sum_piece(f->plan, output, sum, &f->err), "show again");
+}
+
 /* What the file should hold; free() it. */
 static unsigned char *
 expected(const dfx_output *file)
@@ -165,6 +187,28 @@ count_wrong(const dfx_plan *plan)
         wrong += got == NULL || size != file->view.size ||
                  memcmp(got, want, size) != 0;
         free(got);
+        free(want);
+    }
+    return wrong;
+}
+
+/* How many sums are not those of what their outputs should hold. */
+static unsigned
+count_wrong_sums(const dfx_plan *plan)
+{
+    unsigned wrong = 0;
+
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const dfx_output *file = &plan->outputs[i];
+        unsigned char *want = expected(file);
+
+        for (size_t s = 0; s < file->sum_count; s++) {
+            const dfx_sum *sum = &file->sums[s];
+            uLong crc = crc32_z(0, want + sum->offset, sum->size);
+
+            for (unsigned k = 0; k < DFX_SUM_SIZE; k++)
+                wrong += sum->value[k] != (crc >> 8 * k & 255);
+        }
         free(want);
     }
     return wrong;
@@ -214,6 +258,13 @@ random_plan(fixture *f, const char *dst)
     output = add_file(f, "mixed");
     for (int i = 0; i < 60; i++)
         add_random(f, output, i % 3 == 0 ? 2000 : 50);
+    output = add_file(f, "summed");
+    for (int i = 0; i < 400; i++)
+        add_summed(f, output, i % 5, i % 40 == 1 ? 4000 : 3);
+    add_summed(f, output, 9, 9000);
+    add_summed(f, output, 0, 1);
+    output = add_file(f, "summed-small");
+    add_summed(f, output, 3, 3);
     output = add_file(f, "moved");
     add_random(f, output, 1);
     add(f, output, tensor(f, f->file, 1, 11000, 512));
@@ -255,6 +306,7 @@ test_threads(void)
                  f.plan->bytes, threads[i]);
         CHECK_U64(dfx_plan_run(f.plan, &options, &f.err), DFX_OK, what);
         CHECK_U64(count_wrong(f.plan), 0, "every file as planned");
+        CHECK_U64(count_wrong_sums(f.plan), 0, "with the sums of its bytes");
         CHECK(t.done == f.plan->bytes && t.total == f.plan->bytes &&
                   !t.backwards && t.calls > 5,
               "progress goes up to the end");
