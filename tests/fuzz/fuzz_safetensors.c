@@ -98,8 +98,8 @@ read_file(const char *path, dfx_error *err)
 
     REQUIRE(dfx_index_new(path, &index, NULL) == DFX_OK);
     REQUIRE(dfx_index_component(index, "", &component, NULL) == DFX_OK);
-    if (dfx_format_safetensors.read(path, component, NULL, index, err) ==
-        DFX_OK) {
+    if (dfx_format_safetensors.read(&(dfx_place){.path = path}, component, NULL,
+                                    index, err) == DFX_OK) {
         REQUIRE(dfx_index_seal(index, NULL) == DFX_OK);
         return index;
     }
@@ -140,8 +140,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (index == NULL)
         REQUIRE(strncmp(err.rule, "st.", 3) == 0 && err.file[0] != '\0');
-    REQUIRE(dfx_format_safetensors.validate(path, NULL, count_finding,
-                                            &findings, NULL) == DFX_OK);
+    REQUIRE(dfx_format_safetensors.validate(&(dfx_place){.path = path}, NULL,
+                                            count_finding, &findings,
+                                            NULL) == DFX_OK);
     REQUIRE((index != NULL) == (findings == 0));
     if (index == NULL)
         return 0;

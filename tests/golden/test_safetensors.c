@@ -193,8 +193,8 @@ check_case(const cJSON *row)
     }
     dfx_index_free(index);
 
-    status = dfx_format_safetensors.validate(golden_path(file), NULL,
-                                             count_finding, &f, &err);
+    status = dfx_format_safetensors.validate(
+        &(dfx_place){.path = golden_path(file)}, NULL, count_finding, &f, &err);
     snprintf(what, sizeof what, "  judging finds %s",
              good ? "nothing" : "that rule");
     if (!CHECK(status == DFX_OK && f.complete &&
@@ -304,7 +304,8 @@ count_disagreements(char *data, size_t size)
             data[i] = others[j];
             good = refusal(data, size, &err)[0] == '\0';
             wrong += dfx_format_safetensors.validate(
-                         damaged, NULL, count_finding, &f, NULL) != DFX_OK ||
+                         &(dfx_place){.path = damaged}, NULL, count_finding, &f,
+                         NULL) != DFX_OK ||
                      good != (f.count == 0);
         }
         data[i] = was;
@@ -347,9 +348,9 @@ test_header_limit(void)
 
     if (dfx_index_new("", &index, NULL) != DFX_OK)
         abort();
-    CHECK(dfx_format_safetensors.read(golden_path("good/nan-inf.safetensors"),
-                                      0, &options, index,
-                                      &err) == DFX_ERR_LIMIT,
+    CHECK(dfx_format_safetensors.read(
+              &(dfx_place){.path = golden_path("good/nan-inf.safetensors")}, 0,
+              &options, index, &err) == DFX_ERR_LIMIT,
           "a header above the caller's limit");
     CHECK_TEXT(err.rule, "limit.header", "  by rule");
     dfx_index_free(index);
@@ -827,8 +828,8 @@ check_reading(const list *l)
         CHECK_U64(index->meta_count, l->bundle.meta_count,
                   "  and the metadata once");
     dfx_index_free(index);
-    CHECK(dfx_format_sharded.validate(path, NULL, count_finding, &f, NULL) ==
-                  DFX_OK &&
+    CHECK(dfx_format_sharded.validate(&(dfx_place){.path = path}, NULL,
+                                      count_finding, &f, NULL) == DFX_OK &&
               f.count == 0,
           "  and no fault");
 }

@@ -94,8 +94,8 @@ test_judging(void)
         dfx_text found = {0};
 
         write_file(rows[i].header, rows[i].data);
-        if (dfx_format_safetensors.validate("x", NULL, note, &found, NULL) !=
-            DFX_OK)
+        if (dfx_format_safetensors.validate(&(dfx_place){.path = "x"}, NULL,
+                                            note, &found, NULL) != DFX_OK)
             abort();
         CHECK_TEXT(found.data == NULL ? "" : found.data, rows[i].want,
                    rows[i].what);
@@ -116,7 +116,8 @@ test_places(void)
     write_file(header, "xyz");
     if (dfx_index_new("x", &index, NULL) != DFX_OK)
         abort();
-    if (dfx_format_safetensors.read("x", 0, NULL, index, &err) == DFX_OK)
+    if (dfx_format_safetensors.read(&(dfx_place){.path = "x"}, 0, NULL, index,
+                                    &err) == DFX_OK)
         abort();
     dfx_error_print(&err, text, sizeof text);
     snprintf(
