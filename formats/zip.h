@@ -56,6 +56,7 @@ typedef struct dfx_zip {
     const dfx_io *io;        /* borrowed */
     dfx_zip_member *members; /* owned; in the order of the directory */
     size_t count, capacity;
+    const dfx_zip_member **by_name; /* owned; sorted */
     uint64_t base;      /* bytes before the archive, which all offsets skip */
     uint64_t directory; /* offset of the directory */
     uint64_t end;       /* offset after the end record and its comment */

@@ -69,7 +69,8 @@ check_TESTS = \
 	tests/unit/test_types \
 	tests/unit/test_verify \
 	tests/unit/test_view \
-	tests/unit/test_yaml
+	tests/unit/test_yaml \
+	tests/unit/test_zip
 
 # By hand, with the Python libraries.
 EXTRA_DIST += tests/interop/diffusers_load.py
