@@ -5,7 +5,8 @@ lib_libdfxcore_la_SOURCES += formats/registry.c \
 	formats/folder_parts.c formats/folder_scan.c \
 	formats/folder_weights.c formats/folder_write.c \
 	formats/zip.c formats/zip.h formats/zip_parse.h \
-	formats/zip_local.c formats/zip_open.c \
+	formats/zip_local.c formats/zip_open.c formats/zip_write.c \
+	formats/torch.h formats/torch_write.c \
 	formats/documents/compose.c formats/documents/compose.h \
 	formats/documents/configs.c \
 	formats/documents/overlay.c \

@@ -732,17 +732,6 @@ compare_items(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* By key; of two pairs of one key the later first. */
-static int
-compare_pairs(const void *a, const void *b)
-{
-    const dfx_meta *x = *(const dfx_meta *const *)a;
-    const dfx_meta *y = *(const dfx_meta *const *)b;
-    int order = strcmp(x->key, y->key);
-
-    return order != 0 ? order : x > y ? -1 : x < y;
-}
-
 /* Element types that other formats have and this one does not. */
 static dfx_status
 check_types(const dfx_bundle *bundle, dfx_error *err)
@@ -789,37 +778,6 @@ sort_items(const dfx_bundle *bundle, dfx_arena *arena, const dfx_item ***out,
     return DFX_OK;
 }
 
-/* The reference keeps metadata in an order of chance; we sort it. */
-static dfx_status
-print_metadata(const dfx_bundle *bundle, dfx_arena *arena, dfx_text *text,
-               dfx_error *err)
-{
-    size_t count = bundle->meta_count;
-    const dfx_meta **pairs = dfx_arena_array(arena, count, sizeof *pairs);
-    const char *last = NULL;
-
-    if (pairs == NULL)
-        return dfx_fail_nomem(err);
-    for (size_t i = 0; i < count; i++)
-        pairs[i] = &bundle->metadata[i];
-    qsort(pairs, count, sizeof *pairs, compare_pairs);
-    dfx_text_puts(text, "\"__metadata__\":{");
-    for (size_t i = 0; i < count; i++) {
-        const char *key = pairs[i]->key, *value = pairs[i]->value;
-
-        if (last != NULL && strcmp(key, last) == 0)
-            continue; /* replaced by the later one, which came first */
-        if (last != NULL)
-            dfx_text_puts(text, ",");
-        dfx_json_quote(text, key, strlen(key), false);
-        dfx_text_puts(text, ":");
-        dfx_json_quote(text, value, strlen(value), false);
-        last = key;
-    }
-    dfx_text_puts(text, "}");
-    return DFX_OK;
-}
-
 static void
 print_entry(const dfx_item *item, uint64_t begin, dfx_text *text)
 {
@@ -843,8 +801,11 @@ print_header(const dfx_bundle *bundle, const dfx_item *const *items,
     bool metadata = bundle->meta_count > 0 || bundle->empty_metadata;
 
     dfx_text_puts(text, "{");
-    if (metadata)
-        DFX_TRY(print_metadata(bundle, arena, text, err));
+    /* The reference keeps metadata in an order of chance; ours is sorted. */
+    if (metadata) {
+        dfx_text_puts(text, "\"__metadata__\":");
+        DFX_TRY(dfx_bundle_print_metadata(bundle, arena, text, err));
+    }
     for (size_t i = 0; i < bundle->item_count; i++) {
         if (dfx_ckd_add(&end, begin, items[i]->expr->bytes))
             return dfx_fail(err, DFX_RULE_TENSOR_OVERFLOW, DFX_NO_OFFSET,

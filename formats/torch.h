@@ -10,6 +10,12 @@
 #include "pickle.h"
 #include "registry.h"
 
+/* Beside data.pkl: what our writer keeps of metadata, a JSON object of strings.
+ */
+#define DFX_TORCH_METADATA "dfx_metadata.json"
+/* The suffix in Diffusers folders. */
+#define DFX_TORCH_IN_FOLDER ".bin"
+
 /* Bytes of a storage. */
 typedef struct dfx_torch_storage {
     const char *key;

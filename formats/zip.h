@@ -101,6 +101,7 @@ DFX_CHECKED dfx_status dfx_zip_open(const dfx_zip *zip,
 /* How a format's archives look. */
 typedef struct dfx_zip_style {
     uint16_t made_by, needed; /* of the directory */
+    uint16_t made_by_end;     /* of the zip64 end record */
     uint16_t needed_local;
     uint16_t date;       /* of DOS; the time is 0 */
     uint32_t attributes; /* external */
@@ -108,7 +109,8 @@ typedef struct dfx_zip_style {
     bool utf8_always;    /* flag 11 also for ASCII names */
     bool zip64_local;    /* sizes of the local header are in a zip64 field */
     bool zip64_end;      /* always a zip64 end record */
-    uint16_t pad_id;     /* extra field that aligns data */
+    uint32_t most32; /* larger values of the directory are in zip64 fields */
+    uint16_t pad_id; /* extra field that aligns data */
     uint8_t pad_byte;
 } dfx_zip_style;
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
+
 dfx_status
 dfx_bundle_add(dfx_bundle *bundle, uint32_t component, const char *name,
                const dfx_expr *expr, dfx_error *err)
@@ -77,6 +79,47 @@ dfx_bundle_check_names(const dfx_bundle *bundle, dfx_error *err)
         }
     free(items);
     return status;
+}
+
+/* By key; of two pairs of one key the later first. */
+static int
+compare_pairs(const void *a, const void *b)
+{
+    const dfx_meta *x = *(const dfx_meta *const *)a;
+    const dfx_meta *y = *(const dfx_meta *const *)b;
+    int order = strcmp(x->key, y->key);
+
+    return order != 0 ? order : x > y ? -1 : x < y;
+}
+
+dfx_status
+dfx_bundle_print_metadata(const dfx_bundle *bundle, dfx_arena *arena,
+                          dfx_text *text, dfx_error *err)
+{
+    size_t count = bundle->meta_count;
+    const dfx_meta **pairs = dfx_arena_array(arena, count, sizeof *pairs);
+    const char *last = NULL;
+
+    if (pairs == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        pairs[i] = &bundle->metadata[i];
+    qsort(pairs, count, sizeof *pairs, compare_pairs);
+    dfx_text_puts(text, "{");
+    for (size_t i = 0; i < count; i++) {
+        const char *key = pairs[i]->key, *value = pairs[i]->value;
+
+        if (last != NULL && strcmp(key, last) == 0)
+            continue; /* replaced by the later one, which came first */
+        if (last != NULL)
+            dfx_text_puts(text, ",");
+        dfx_json_quote(text, key, strlen(key), false);
+        dfx_text_puts(text, ":");
+        dfx_json_quote(text, value, strlen(value), false);
+        last = key;
+    }
+    dfx_text_puts(text, "}");
+    return text->failed ? dfx_fail_nomem(err) : DFX_OK;
 }
 
 void

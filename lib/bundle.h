@@ -42,8 +42,8 @@ typedef struct dfx_bundle {
     const char *weights_format; /* how folders store tensors; NULL: their way */
     const char *variant;        /* NULL: none */
     uint64_t max_shard_size;    /* 0: no limit */
-    bool plain; /* the layout of the reference, byte for byte */
-    bool wrap;  /* a checkpoint's tensors stand under "state_dict" */
+    bool plain;                 /* the layout of the reference, byte for byte */
+    bool wrap; /* a checkpoint's tensors stand under "state_dict" */
     /*
      * A header from an earlier life of this file (dfx_index.header): used as it
      * is if its tensors are exactly the items, so that a round trip gives the
@@ -66,6 +66,12 @@ DFX_CHECKED dfx_status dfx_bundle_add_meta(dfx_bundle *bundle,
    make a file that no reader accepts. */
 DFX_CHECKED dfx_status dfx_bundle_check_names(const dfx_bundle *bundle,
                                               dfx_error *err);
+/* The metadata as a JSON object of strings, sorted by key; of pairs with one
+   key the last. Of a bundle with one component. */
+DFX_CHECKED dfx_status dfx_bundle_print_metadata(const dfx_bundle *bundle,
+                                                 dfx_arena *arena,
+                                                 dfx_text *text,
+                                                 dfx_error *err);
 void dfx_bundle_fini(dfx_bundle *bundle);
 
 #endif

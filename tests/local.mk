@@ -42,6 +42,7 @@ check_TESTS = \
 	tests/golden/test_keylists \
 	tests/golden/test_maps \
 	tests/golden/test_safetensors \
+	tests/golden/test_torch_write \
 	tests/unit/test_audit \
 	tests/unit/test_cast \
 	tests/unit/test_configs \
