@@ -35,8 +35,12 @@ typedef enum dfx_pickle_kind {
 typedef struct dfx_pickle_node dfx_pickle_node;
 struct dfx_pickle_node {
     dfx_pickle_kind kind;
-    uint32_t flags; /* of the machine; 0 for others */
-    uint64_t at;    /* its opcode, from the start of the stream */
+    uint32_t flags;  /* of the machine */
+    uint32_t depth;  /* levels in it when it was made; at least */
+    uint64_t weight; /* nodes in it when it was made, shared ones as often as
+                        they are there; at least */
+    uint64_t at;     /* its opcode, from the start of the stream */
+    dfx_pickle_node *next; /* made before it */
     union {
         bool truth;
         int64_t number;
@@ -114,31 +118,44 @@ typedef struct dfx_pickle {
     bool has_torchscript;  /* names __torch__ classes: inert objects */
 } dfx_pickle;
 
+/* How a stream is read. */
+typedef struct dfx_pickle_reading {
+    const dfx_io *io;
+    uint64_t offset;   /* where the stream starts; it may reach to io's end */
+    dfx_arena *arena;  /* of everything that is made */
+    dfx_audit *audit;  /* of what is wrong with it */
+    bool torchscript;  /* classes below __torch__ are data */
+    bool keys;         /* persistent ids are numbers or texts: of a tar */
+    dfx_line_fn *line; /* told each opcode; NULL: nobody */
+    void *context;
+} dfx_pickle_reading;
+
 /*
- * Reads one pickle from offset of io; it may reach to the end of the io.
- * Everything in it lives in the arena. What is wrong with it goes to audit;
- * the call fails only for memory and reading. line, if not NULL, is told each
- * opcode. Memory: what the stream justifies, by the limits of pk.limit.*.
+ * Reads one pickle. What is wrong with it goes to the audit; the call fails
+ * only for memory and reading. Memory: what the stream justifies, by the limits
+ * of pk.limit.*.
  */
-DFX_CHECKED dfx_status dfx_pickle_read(const dfx_io *io, uint64_t offset,
-                                       dfx_arena *arena, dfx_audit *audit,
-                                       dfx_line_fn *line, void *context,
+DFX_CHECKED dfx_status dfx_pickle_read(const dfx_pickle_reading *reading,
                                        dfx_pickle *out, dfx_error *err);
 
 /* Bytes that follow a pickle where none should: another pickle is scanned, too
    (pk.stream.trailing, dangerous if it is). */
-DFX_CHECKED dfx_status dfx_pickle_trailing(const dfx_io *io, uint64_t offset,
-                                           dfx_audit *audit, dfx_error *err);
+DFX_CHECKED dfx_status dfx_pickle_trailing(const dfx_pickle_reading *reading,
+                                           dfx_error *err);
 
 /* The start of something that is or may be a pickle, in bits of evidence; text
    protocols count few. 0: none. */
 unsigned dfx_pickle_bid(const uint8_t *head, size_t size);
 
+/* A tuple, list, dict or set. */
+bool dfx_pickle_has_items(const dfx_pickle_node *node);
 /* The value for a key of a dict; NULL. Texts compare by bytes. */
 const dfx_pickle_node *dfx_pickle_get(const dfx_pickle_node *dict,
                                       const char *key);
 /* Is it a call of a known name of that use? */
 bool dfx_pickle_calls(const dfx_pickle_node *node, dfx_pickle_use use);
+/* The row of globals.def of what is called; NULL: none. */
+const dfx_pickle_global *dfx_pickle_callee(const dfx_pickle_node *node);
 /* Item i of a call's arguments; NULL: not so many. */
 const dfx_pickle_node *dfx_pickle_arg(const dfx_pickle_node *call, size_t i);
 

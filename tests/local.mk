@@ -41,6 +41,7 @@ check_TESTS = \
 	tests/golden/test_families \
 	tests/golden/test_keylists \
 	tests/golden/test_maps \
+	tests/golden/test_pickle \
 	tests/golden/test_safetensors \
 	tests/golden/test_torch_write \
 	tests/unit/test_audit \
