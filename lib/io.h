@@ -52,8 +52,8 @@ typedef struct dfx_strided {
  * USAGE). Borrows base, copies the rest.
  */
 DFX_CHECKED dfx_status dfx_io_open_strided(const dfx_io *base,
-                                        const dfx_strided *view, dfx_io **io,
-                                        dfx_error *err);
+                                           const dfx_strided *view, dfx_io **io,
+                                           dfx_error *err);
 
 void dfx_io_close(dfx_io *io); /* NULL is fine */
 

@@ -31,7 +31,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/identity.c \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \
-	lib/io_checked.c lib/io_kind.h \
+	lib/io_checked.c lib/io_kind.h lib/io_strided.c \
 	lib/json.c lib/json.h \
 	lib/leftovers.c \
 	lib/memory.c lib/memory.h \

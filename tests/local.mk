@@ -67,6 +67,7 @@ check_TESTS = \
 	tests/unit/test_plan \
 	tests/unit/test_rules \
 	tests/unit/test_sharded \
+	tests/unit/test_strided \
 	tests/unit/test_synth \
 	tests/unit/test_types \
 	tests/unit/test_verify \
