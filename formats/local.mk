@@ -10,7 +10,9 @@ lib_libdfxcore_la_SOURCES += formats/registry.c \
 	formats/python2.def \
 	formats/zip.c formats/zip.h formats/zip_parse.h \
 	formats/zip_local.c formats/zip_open.c formats/zip_write.c \
-	formats/torch.h formats/torch_write.c \
+	formats/torch.h formats/torch_find.c formats/torch_legacy.c \
+	formats/torch_load.c formats/torch_tar.c formats/torch_write.c \
+	formats/torch_zip.c \
 	formats/documents/compose.c formats/documents/compose.h \
 	formats/documents/configs.c \
 	formats/documents/overlay.c \

@@ -312,6 +312,7 @@ read_stream(const dfx_pickle_reading *reading, unsigned level, dfx_pickle *out,
         status = check_inners(&m);
     if (m.broken)
         out->root = NULL;
+    out->last = m.last;
     free(m.window);
     free(m.stack);
     free(m.marks);

@@ -116,6 +116,7 @@ typedef struct dfx_pickle {
     dfx_pickle_node *root; /* NULL: it broke */
     uint64_t end;          /* offset after STOP, or of where it broke */
     bool has_torchscript;  /* names __torch__ classes: inert objects */
+    dfx_pickle_node *last; /* all nodes, also without a root: ->next */
 } dfx_pickle;
 
 /* How a stream is read. */

@@ -94,6 +94,14 @@ DFX_CHECKED dfx_status dfx_zip_open(const dfx_zip *zip,
                                     const dfx_zip_member *member, dfx_rule rule,
                                     uint64_t limit, const char *temp,
                                     dfx_io **io, dfx_error *err);
+/*
+ * The same without checks: what is there of the bytes, as a lax reader would
+ * see them. For scanners.
+ */
+DFX_CHECKED dfx_status dfx_zip_peek(const dfx_zip *zip,
+                                    const dfx_zip_member *member,
+                                    uint64_t limit, const char *temp,
+                                    dfx_io **io, dfx_error *err);
 
 /* ---- Writing --------------------------------------------------------------
  */

@@ -101,6 +101,30 @@ inflate_member(const dfx_zip *zip, const dfx_zip_member *m, dfx_rule rule,
 }
 
 dfx_status
+dfx_zip_peek(const dfx_zip *zip, const dfx_zip_member *member, uint64_t limit,
+             const char *temp, dfx_io **io, dfx_error *err)
+{
+    dfx_spool *spool = NULL;
+    dfx_error broken;
+    dfx_status status;
+
+    if (member->data == UINT64_MAX)
+        return dfx_io_open_memory("", 0, member->name, io, err);
+    if (member->method != Z_DEFLATED)
+        return dfx_io_open_slice(zip->io, member->data, member->packed, io,
+                                 err);
+    DFX_TRY(dfx_spool_new(temp, &spool, err));
+    status =
+        inflate_member(zip, member, DFX_RULE_PT_ZIP_CRC, limit, spool, &broken);
+    if (status == DFX_OK || strcmp(broken.rule, "pt.zip.crc") == 0)
+        return dfx_spool_finish(spool, member->name, io, err);
+    if (err != NULL)
+        *err = broken;
+    dfx_spool_free(spool);
+    return status;
+}
+
+dfx_status
 dfx_zip_open(const dfx_zip *zip, const dfx_zip_member *member, dfx_rule rule,
              uint64_t limit, const char *temp, dfx_io **io, dfx_error *err)
 {

@@ -356,6 +356,11 @@ check_source(const dfx_index *index, const dfx_convert_options *options,
              const char *dst, dfx_error *err)
 {
     DFX_TRY(refuse_source(index, dst, err));
+    if (index->lacking.rule != NULL) {
+        if (err != NULL)
+            *err = index->lacking;
+        return index->lacking.status;
+    }
     return refuse_unsafe(index, options, err);
 }
 

@@ -34,6 +34,8 @@ struct dfx_index {
     unsigned depth;  /* of dfx_index_read_into: files name files */
     dfx_audit audit; /* of what was read: no conversion starts from what is
                         not safe unless the caller says so */
+    dfx_error lacking; /* a tensor that no conversion can keep; rule NULL: none
+                        */
 
     /*
      * The text that describes the tensors, when one file holds the whole index

@@ -43,6 +43,7 @@ check_TESTS = \
 	tests/golden/test_maps \
 	tests/golden/test_pickle \
 	tests/golden/test_safetensors \
+	tests/golden/test_torch \
 	tests/golden/test_torch_write \
 	tests/unit/test_audit \
 	tests/unit/test_cast \
