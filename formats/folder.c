@@ -225,7 +225,8 @@ miss_component(const reader *r, const dfx_component *component, dfx_error *err)
                         component->name);
     if (r->kind == DFX_FOLDER_IS_MODULAR)
         return DFX_OK;
-    if (is_weightless(component))
+    /* A DDUF archive may do without. */
+    if (is_weightless(component) || place.mount != NULL)
         return dfx_index_warn(r->index, err, "%s has no folder",
                               component->name);
     return dfx_fail(err, DFX_RULE_FOLDER_COMPONENT, DFX_NO_OFFSET,

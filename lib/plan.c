@@ -41,6 +41,7 @@ dfx_plan_free(dfx_plan *plan)
     for (size_t i = 0; i < plan->io_count; i++)
         dfx_io_close(plan->ios[i]);
     free(plan->ios);
+    dfx_plan_free(plan->inner);
     free(plan->outputs);
     free(plan->views);
     free(plan->notes);

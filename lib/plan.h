@@ -55,6 +55,8 @@ struct dfx_plan {
 
     dfx_io **ios; /* owned: sources that no index holds */
     size_t io_count, io_capacity;
+    struct dfx_plan *inner; /* owned: a plan whose expressions are in this one,
+                               too; NULL */
 
     const struct dfx_verify_notes *verify; /* convert.h; in the arena */
 };

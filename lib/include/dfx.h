@@ -458,67 +458,6 @@ DFX_API DFX_CHECKED dfx_status dfx_plan_verify(const dfx_plan *plan,
                                                size_t *compared,
                                                dfx_error *err);
 
-/* ---- DDUF archives ---------------------------------------------------- */
-
-/*
- * A DDUF file as an archive, whatever its entries mean: for listing, unpacking
- * and changing it. dfx_open reads one as a model, dfx_validate checks it.
- */
-typedef struct dfx_archive dfx_archive;
-
-typedef struct dfx_archive_entry {
-    const char *path;
-    uint64_t size;
-    uint64_t offset; /* of its bytes in the file */
-    uint32_t crc;    /* CRC-32 */
-} dfx_archive_entry;
-
-/* Refuses an archive that breaks a rule of the container (dd.zip.*, dd.name.*);
-   what its entries hold is not looked at. options may be NULL. */
-DFX_API DFX_CHECKED dfx_status dfx_archive_open(const char *path,
-                                                const dfx_open_options *options,
-                                                dfx_archive **archive,
-                                                dfx_error *err);
-DFX_API void dfx_archive_free(dfx_archive *archive); /* NULL is fine */
-/* In the order of the archive. */
-DFX_API const dfx_archive_entry *dfx_archive_entries(const dfx_archive *archive,
-                                                     size_t *count);
-/* Reads from entry i. When reads have covered it whole, its CRC is checked. */
-DFX_API DFX_CHECKED dfx_status dfx_archive_read(const dfx_archive *archive,
-                                                size_t i, uint64_t offset,
-                                                void *buf, size_t size,
-                                                dfx_error *err);
-
-/* What becomes of an entry. */
-typedef struct dfx_archive_change {
-    const char *path;
-    const char *file; /* new or replaced: its bytes; NULL: see data */
-    const void *data; /* the same from memory; NULL too: removed */
-    size_t size;
-} dfx_archive_change;
-
-typedef struct dfx_archive_options {
-    bool plain; /* the bytes that huggingface_hub writes: no alignment */
-    bool force;
-    bool sync;
-} dfx_archive_options;
-
-/*
- * Plans dst as the entries of base (NULL: none) with changes; dst may be the
- * base, with force. model_index.json comes first, the others by name. What
- * would break a rule is refused. dfx_plan_run writes it; base lives as long.
- */
-DFX_API DFX_CHECKED dfx_status dfx_archive_plan(
-    const dfx_archive *base, const dfx_archive_change *changes, size_t count,
-    const char *dst, const dfx_archive_options *options, dfx_plan **plan,
-    dfx_error *err);
-
-/* Plans the folder dst with the entries of these paths (count 0: all). */
-DFX_API DFX_CHECKED dfx_status dfx_archive_extract(
-    const dfx_archive *archive, const char *const *paths, size_t count,
-    const char *dst, const dfx_archive_options *options, dfx_plan **plan,
-    dfx_error *err);
-
 /* ---- Hashes and differences ------------------------------------------ */
 
 #define DFX_HASH_CHARS 65 /* SHA-256 in lower-case hex, and the NUL */
