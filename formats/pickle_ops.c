@@ -13,7 +13,7 @@
 enum {
     MAX_DEPTH = 1000,
     MAX_MEMO = 1 << 24,
-    MAX_NODES = 1 << 24,
+    MAX_NODES = 1 << 22,
     MAX_WEIGHT = 1 << 26 /* a tensor takes some 30 nodes */
 };
 

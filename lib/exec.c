@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "compress.h"
 #include "crc.h"
 #include "out.h"
 
@@ -84,7 +85,9 @@ typedef struct worker {
     int fd;
     bool no_kernel_copy; /* it was refused once */
     size_t output;
-    size_t sum; /* the first one that ends after what is written */
+    size_t sum;             /* the first one that ends after what is written */
+    dfx_compressor *stream; /* where the bytes go; NULL: into the file */
+    bool is_dry;            /* they are only counted */
     dfx_error *err;
 } worker;
 
@@ -242,7 +245,13 @@ join_parts(const job *j, size_t output)
 static dfx_status
 write_all(worker *w, const unsigned char *data, size_t size)
 {
-    count_bytes(w, data, size);
+    if (w->stream == NULL)
+        count_bytes(w, data, size);
+    if (w->stream != NULL || w->is_dry) {
+        w->at += size;
+        return w->is_dry ? DFX_OK
+                         : dfx_compressor_write(w->stream, data, size, w->err);
+    }
     while (size > 0) {
         ssize_t n = pwrite(w->fd, data, size, (off_t)w->at);
         char reason[128];
@@ -347,7 +356,7 @@ move_run(worker *w)
         w->run.size = 0;
         return write_all(w, memory + w->run.offset, size);
     }
-    if (!is_counted(w, w->run.size)) {
+    if (w->stream == NULL && !w->is_dry && !is_counted(w, w->run.size)) {
         skip_hole(w);
         copy_in_kernel(w);
     }
@@ -480,7 +489,7 @@ write_range(worker *w, const dfx_output *file, uint64_t at, uint64_t end)
 
         if (last > end)
             last = end;
-        DFX_TRY(piece->is_late
+        DFX_TRY(piece->is_late && w->stream == NULL
                     ? leave_room(w, last - at)
                     : put_piece(w, piece->expr, at - piece->offset, last - at));
         at = last;
@@ -668,6 +677,65 @@ open_outputs(job *j, dfx_error *err)
     return DFX_OK;
 }
 
+/* All chunks of a file in their order, into w. */
+static dfx_status
+pull_file(worker *w, const dfx_output *file)
+{
+    job *j = w->job;
+
+    for (uint64_t at = 0; at < file->view.size;) {
+        uint64_t left = file->view.size - at;
+        uint64_t size = left < CHUNK ? left : CHUNK;
+
+        DFX_TRY(check_stop(j, w->err));
+        DFX_TRY(write_range(w, file, at, at + size));
+        at += size;
+        if (!w->is_dry && j->options->progress != NULL)
+            j->options->progress(j->options->context, at, j->plan->bytes);
+    }
+    return DFX_OK;
+}
+
+/* The one file of the plan as a zstd stream: sums first, which takes a pass
+   that only reads. */
+static dfx_status
+write_stream(worker *w, const dfx_output *file)
+{
+    if (file->sum_count > 0) {
+        w->is_dry = true;
+        DFX_TRY(pull_file(w, file));
+        w->is_dry = false;
+        join_parts(w->job, w->output);
+    }
+    DFX_TRY(dfx_compressor_new(w->fd, file->view.size, w->job->plan->level,
+                               &w->stream, w->err));
+    DFX_TRY(pull_file(w, file));
+    return dfx_compressor_end(w->stream, w->err);
+}
+
+static dfx_status
+do_stream(job *j, dfx_error *err)
+{
+    const dfx_output *file = &j->plan->outputs[0];
+    worker w = {.job = j, .err = err, .buf = malloc(j->band)};
+    dfx_status status =
+        w.buf == NULL ? dfx_fail_nomem(err)
+                      : dfx_out_file(j->out, file->view.path, 0, &w.fd, err);
+
+    if (status == DFX_OK) {
+        status = write_stream(&w, file);
+        if (status == DFX_OK)
+            status = dfx_out_close(j->out, w.fd, err);
+        else
+            close(w.fd);
+    }
+    if (status != DFX_OK && status != DFX_ERR_STOPPED)
+        name_output(err, j->plan, 0);
+    dfx_compressor_free(w.stream);
+    free(w.buf);
+    return status;
+}
+
 /* Ends those outputs: what needed all chunks to be written. */
 static dfx_status
 finish_outputs(job *j, dfx_error *err)
@@ -685,6 +753,14 @@ finish_outputs(job *j, dfx_error *err)
         }
     }
     return DFX_OK;
+}
+
+static dfx_status
+do_files(job *j, dfx_error *err)
+{
+    DFX_TRY(open_outputs(j, err));
+    do_all(j);
+    return j->status != DFX_OK ? j->status : finish_outputs(j, err);
 }
 
 /* Closes them all; the first failure counts. */
@@ -742,15 +818,9 @@ dfx_plan_run(dfx_plan *plan, const dfx_run_options *options, dfx_error *err)
     status = cut(&j, err);
     if (status == DFX_OK)
         status = make_parts(&j, err);
+    choose_threads(&j);
     if (status == DFX_OK)
-        status = open_outputs(&j, err);
-    if (status == DFX_OK) {
-        choose_threads(&j);
-        do_all(&j);
-        status = j.status;
-    }
-    if (status == DFX_OK)
-        status = finish_outputs(&j, err);
+        status = plan->compress ? do_stream(&j, err) : do_files(&j, err);
     status = close_outputs(&j, status, err);
     omp_destroy_lock(&j.lock);
     free_parts(&j);

@@ -11,6 +11,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/cast_lanes.h \
 	lib/cast_ref.c \
 	lib/choose.c \
+	lib/compress.c lib/compress.h \
 	lib/configs.h \
 	lib/content.c lib/content.h \
 	lib/convert.c lib/convert.h \

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress.h"
 #include "content.h"
 #include "convert.h"
 
@@ -91,6 +92,25 @@ compare_output(reading *r, const dfx_output *output, size_t *compared,
     return DFX_OK;
 }
 
+/* The file, or what it is when it is expanded. */
+static dfx_status
+open_written(const dfx_plan *plan, const char *path, dfx_io **io,
+             dfx_error *err)
+{
+    dfx_io *packed = NULL;
+    dfx_status status;
+
+    DFX_TRY(dfx_io_open_file(path, &packed, err));
+    if (!plan->compress) {
+        *io = packed;
+        return DFX_OK;
+    }
+    /* One byte more than it should be is enough to see that it differs. */
+    status = dfx_expand(packed, plan->bytes + 1, NULL, path, io, err);
+    dfx_io_close(packed);
+    return status;
+}
+
 static dfx_status
 check_output(reading *r, const dfx_output *output, size_t *compared,
              dfx_error *err)
@@ -103,7 +123,7 @@ check_output(reading *r, const dfx_output *output, size_t *compared,
     dfx_text_printf(&whole, "%s%s%s", r->plan->dst, path[0] != '\0' ? "/" : "",
                     path);
     status = whole.failed ? dfx_fail_nomem(err)
-                          : dfx_io_open_file(whole.data, &io, err);
+                          : open_written(r->plan, whole.data, &io, err);
     if (status == DFX_OK) {
         r->io = io;
         status = compare_output(r, output, compared, err);

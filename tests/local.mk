@@ -71,6 +71,7 @@ check_TESTS = \
 	tests/unit/test_sharded \
 	tests/unit/test_strided \
 	tests/unit/test_synth \
+	tests/unit/test_torch \
 	tests/unit/test_types \
 	tests/unit/test_verify \
 	tests/unit/test_view \
@@ -85,6 +86,7 @@ EXTRA_DIST += tests/tools/tap.sh
 dist_check_SCRIPTS = \
 	tests/tools/add_family.sh \
 	tests/tools/add_format.sh \
+	tests/tools/audit.sh \
 	tests/tools/convert_graft.sh \
 	tests/tools/convert_options.sh \
 	tests/tools/convert_plan.sh \
@@ -105,6 +107,7 @@ dist_check_SCRIPTS = \
 	tests/tools/layers.sh \
 	tests/tools/lists.sh \
 	tests/tools/mandoc.sh \
+	tests/tools/matrix.sh \
 	tests/tools/options.sh \
 	tests/tools/reference_bugs.sh \
 	tests/tools/rss.sh \
@@ -113,7 +116,8 @@ dist_check_SCRIPTS = \
 	tests/tools/stdio.sh \
 	tests/tools/symbols.sh \
 	tests/tools/terminal.sh \
-	tests/tools/usage.sh
+	tests/tools/usage.sh \
+	tests/tools/zst.sh
 
 check_PROGRAMS += $(check_TESTS)
 TESTS = $(check_TESTS) $(dist_check_SCRIPTS)

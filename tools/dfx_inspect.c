@@ -22,8 +22,8 @@ static const dfx_tool tool = {
     .name = "dfx-inspect",
     .usage = "[OPTION]... PATH...",
     .purpose = "Say what model files hold, without loading them.",
-    .exit_status = "0 done, 1 broken, different or not safe, 2 wrong use or "
-                   "no verdict.",
+    .exit_status = "0 done, 1 broken, different, not safe; 2 wrong use, no "
+                   "verdict.",
     .examples = examples,
 };
 

@@ -22,8 +22,8 @@ static const struct {
 } hints[] = {
     {"out.exists", "-f replaces files and models"},
     {"family.unknown", "see --families for what --family can say"},
-    {"pt.not-safe", "dfx-inspect --audit says why; --allow-unsafe converts "
-                    "all but what is dangerous"},
+    {"pt.not-safe", "dfx-inspect --audit says why; --allow-unsafe takes the "
+                    "tensors all the same"},
     {"pt.key", "dfx-inspect --key=/ -t lists all that is there"},
     {"zs.limit", "--max-expanded=SIZE raises that"},
 };

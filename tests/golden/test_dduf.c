@@ -172,6 +172,37 @@ test_writer(void)
     cJSON_Delete(doc);
 }
 
+/* Two files in memory as an archive: the index, and one of that size. */
+static void
+test_limit(void)
+{
+    static const size_t size = (16 << 20) + 1;
+    char *spaces = malloc(size);
+    dfx_bundle bundle = {.plain = true};
+    dfx_plan *plan = NULL;
+    const dfx_expr *x = NULL, *y = NULL;
+    findings f = {.errors = 0};
+
+    memset(spaces, ' ', size);
+    spaces[0] = '1';
+    CHECK(dfx_plan_new("large.dduf", false, &plan, NULL) == DFX_OK &&
+              dfx_expr_bytes(&plan->arena, "{}", 2, &x, NULL) == DFX_OK &&
+              dfx_bundle_add_blob(&bundle, "model_index.json", x, NULL) ==
+                  DFX_OK &&
+              dfx_expr_bytes(&plan->arena, spaces, size, &y, NULL) == DFX_OK &&
+              dfx_bundle_add_blob(&bundle, "large.json", y, NULL) == DFX_OK &&
+              dfx_dduf_lay_out(&bundle, "", plan, NULL) == DFX_OK &&
+              dfx_plan_seal(plan, NULL) == DFX_OK &&
+              dfx_plan_run(plan, NULL, NULL) == DFX_OK,
+          "an archive with a large document");
+    CHECK(dfx_validate("large.dduf", NULL, note, &f, NULL) == DFX_OK,
+          "  can be judged");
+    CHECK_TEXT(f.rules, "dd.limit ", "  by rule");
+    dfx_bundle_fini(&bundle);
+    dfx_plan_free(plan);
+    free(spaces);
+}
+
 /* The data of .safetensors entries starts at multiples of 64. */
 static dfx_status
 ignore(void *context, dfx_zip_fault fault, const dfx_zip_member *member,
@@ -248,6 +279,7 @@ main(void)
     scratch_enter();
     test_cases();
     test_writer();
+    test_limit();
     test_alignment();
     test_audit();
     free(folder);

@@ -9,6 +9,7 @@ golden=$srcdir/tests/golden/families
 mkdir files
 dfx-convert -q "$srcdir/demo/model" files/model.safetensors &&
     dfx-convert -q --only=vae files/model.safetensors files/vae.safetensors --to=safetensors &&
+    dfx-convert -q files/model.safetensors files/model.ckpt &&
     mksynth "$golden/sd15-ema/source.json" files/checkpoint.safetensors || exit 99
 cp "$golden/yaml/v1-inference.yaml" files/
 

@@ -13,7 +13,7 @@ dfx-convert -q model one.safetensors || exit 99
 make_st x.safetensors '{"__metadata__":{"k\u0001":"v\"\u00e9"},"w":{"dtype":"F32","shape":[3,1],"data_offsets":[0,12]}}' 12
 
 status "a file that nobody knows" 0 dfx-inspect --json x.safetensors
-holds "keys" 'keys == ["components","evidence","family","files","folders","format","layout","metadata","others","path","pipeline","schema","total","variant","variants","warnings"]'
+holds "keys" 'keys == ["components","evidence","family","files","folders","format","layout","metadata","others","path","pipeline","schema","total","variant","variants","verdict","warnings"]'
 holds "schema, path, format" '.schema == 1 and .path == "x.safetensors" and .format == "safetensors"'
 holds "unknown" '.family == "unknown" and .layout == "unknown" and .pipeline == null and .variants == []'
 holds "metadata" '.metadata == {"k\u0001": "v\"é"}'

@@ -35,7 +35,13 @@ static const struct {
     {"F64", 64, "float64"},
     {"I64", 64, "int64"},
     {"U64", 64, "uint64"},
+    /* Those that safetensors does not know. */
+    {"C32", 32, "complex32"},
+    {"C128", 128, "complex128"},
 };
+
+/* The first that safetensors does not know. */
+#define FIRST_UNKNOWN DFX_TYPE_C32
 
 static void
 test_table(void)
@@ -46,7 +52,11 @@ test_table(void)
 
         CHECK_TEXT(dfx_type_name(t), name, name);
         CHECK_U64(dfx_type_bits(t), wanted[t].bits, "its bits");
-        CHECK(dfx_type_from_safetensors(name, strlen(name)) == t, "its name");
+        CHECK(dfx_type_in_safetensors(t) == (t < FIRST_UNKNOWN),
+              "whether safetensors has it");
+        CHECK(dfx_type_from_safetensors(name, strlen(name)) ==
+                  (t < FIRST_UNKNOWN ? t : DFX_TYPE_COUNT),
+              "its name");
         CHECK(dfx_type_named(name) == t, "as people type it");
         if (wanted[t].torch != NULL)
             CHECK(dfx_type_named(wanted[t].torch) == t, wanted[t].torch);
