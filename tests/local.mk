@@ -127,18 +127,22 @@ DIST_FOLDERS += $(patsubst $(srcdir)/%/,%, \
 
 # Fuzz targets: for libFuzzer, or with a driver that makes a test of each.
 FUZZ_TARGETS = \
+	tests/fuzz/fuzz_dduf \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_map \
 	tests/fuzz/fuzz_safetensors \
-	tests/fuzz/fuzz_sharded
+	tests/fuzz/fuzz_sharded \
+	tests/fuzz/fuzz_torch
 FUZZ_COMMON = tests/fuzz/fuzz.h
 EXTRA_DIST += \
+	tests/fuzz/fuzz_dduf.seeds \
 	tests/fuzz/fuzz_json.seeds \
 	tests/fuzz/fuzz_map.seeds \
 	tests/fuzz/make_maps.py \
 	tests/fuzz/fuzz_safetensors.dict \
 	tests/fuzz/fuzz_safetensors.seeds \
 	tests/fuzz/fuzz_sharded.seeds \
+	tests/fuzz/fuzz_torch.seeds \
 	tests/fuzz/run.sh
 DIST_FOLDERS += tests/fuzz/maps tests/fuzz/shards
 check_PROGRAMS += $(FUZZ_TARGETS)
@@ -149,6 +153,8 @@ FUZZ_LINK = $(AM_LDFLAGS)
 FUZZ_COMMON += tests/fuzz/driver.c
 TESTS += $(FUZZ_TARGETS)
 endif
+tests_fuzz_fuzz_dduf_SOURCES = tests/fuzz/fuzz_dduf.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_dduf_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_json_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_map_SOURCES = tests/fuzz/fuzz_map.c $(FUZZ_COMMON)
@@ -158,6 +164,8 @@ tests_fuzz_fuzz_safetensors_SOURCES = \
 tests_fuzz_fuzz_safetensors_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_sharded_SOURCES = tests/fuzz/fuzz_sharded.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_sharded_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_torch_SOURCES = tests/fuzz/fuzz_torch.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_torch_LDFLAGS = $(FUZZ_LINK)
 
 .PHONY: fuzz-targets
 fuzz-targets: $(FUZZ_TARGETS)
