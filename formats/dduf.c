@@ -106,13 +106,25 @@ mount_entries(dfx_dduf *d)
         return dfx_fail_nomem(d->err);
     for (size_t i = 0; i < d->zip.count; i++) {
         const dfx_zip_member *m = &d->zip.members[i];
+        dfx_error fault;
         dfx_io *io = NULL;
+        dfx_status status;
 
         if (m->data == UINT64_MAX || m->method != 0 || m->size != m->packed ||
             dfx_dduf_name_rule(m->name, m->name_size) != DFX_RULE_COUNT)
             continue; /* told */
-        DFX_TRY(dfx_zip_open(&d->zip, m, DFX_RULE_DD_ZIP_CRC, 0, NULL, &io,
-                             d->err));
+        status =
+            dfx_zip_open(&d->zip, m, DFX_RULE_DD_ZIP_CRC, 0, NULL, &io, &fault);
+        if (status == DFX_ERR_FORMAT) { /* of no bytes, and a CRC of some */
+            DFX_TRY(dfx_dduf_tell(d, DFX_RULE_DD_ZIP_CRC, false, m->name,
+                                  m->header, "%s", fault.text));
+            continue;
+        }
+        if (status != DFX_OK) {
+            if (d->err != NULL)
+                *d->err = fault;
+            return status;
+        }
         d->ios[d->io_count++] = io;
         d->members[d->member_count++] = (dfx_member){m->name, {io, 0, m->size}};
     }

@@ -73,8 +73,8 @@ parse_header(const dfx_zip_parse *p, dfx_zip_member *m, const uint8_t *fixed,
     size_t name_size = dfx_zip_u16(fixed + 26);
     size_t extra_size = dfx_zip_u16(fixed + 28);
     dfx_zip_member local = {
-        .name = (const char *)rest,
-        .name_size = name_size,
+        .name = m->name, /* in messages, and in a Unicode path field */
+        .name_size = m->name_size,
         .flags = (uint16_t)dfx_zip_u16(fixed + 6),
         .method = (uint16_t)dfx_zip_u16(fixed + 8),
         .crc = dfx_zip_u32(fixed + 14),
@@ -85,6 +85,8 @@ parse_header(const dfx_zip_parse *p, dfx_zip_member *m, const uint8_t *fixed,
 
     DFX_TRY(dfx_zip_extras(p, &local, rest + name_size, extra_size,
                            m->header + LOCAL_SIZE + name_size));
+    local.name = (const char *)rest;
+    local.name_size = name_size;
     DFX_TRY(compare_headers(p, m, &local));
     m->data = m->header + LOCAL_SIZE + name_size + extra_size;
     return DFX_OK;
