@@ -18,6 +18,15 @@
 #include "scratch.h"
 #include "tap.h"
 
+/* Sanitizers take more address space than the limit leaves. */
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_SANITIZER
+#endif
+#endif
+
 static char *folder; /* of the goldens */
 
 static const dfx_open_options no_options;
@@ -371,7 +380,7 @@ main(void)
     snprintf(path, sizeof path, "%s/tests/golden/torch",
              srcdir != NULL ? srcdir : ".");
     folder = realpath(path, NULL);
-#ifndef __SANITIZE_ADDRESS__
+#ifndef WITH_SANITIZER
     {
         const struct rlimit memory = {512 << 20, 512 << 20};
 
