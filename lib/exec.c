@@ -24,8 +24,8 @@
 #include <unistd.h>
 
 #include "compress.h"
-#include "crc.h"
 #include "out.h"
+#include "sums.h"
 
 enum {
     CHUNK = 4 << 20,
@@ -59,11 +59,8 @@ typedef struct job {
     dfx_out *out;
     chunk *chunks; /* owned */
     size_t chunk_count;
-    int *fds; /* owned: one an output of several chunks; else -1 */
-    /* Owned: of each output, the part of each sum in each chunk that it reaches
-       into, in order. NULL: it has no sums. */
-    uint32_t **parts;
-    size_t **first_part; /* owned: of each sum, its first part */
+    int *fds;       /* owned: one an output of several chunks; else -1 */
+    dfx_sums *sums; /* owned: of each output */
     unsigned threads;
     size_t band; /* bytes of a thread's buffer: at least GATHER */
     omp_lock_t lock;
@@ -105,148 +102,13 @@ check_stop(const job *j, dfx_error *err)
     return DFX_OK;
 }
 
-/* ---- Sums ----------------------------------------------------------------
- */
-
-static size_t
-count_parts(const dfx_sum *sum)
-{
-    if (sum->size == 0)
-        return 0;
-    return (size_t)((sum->offset + sum->size - 1) / CHUNK -
-                    sum->offset / CHUNK) +
-           1;
-}
-
-/* Room for the parts of the sums of all outputs. */
-static dfx_status
-make_parts(job *j, dfx_error *err)
-{
-    size_t outputs = j->plan->output_count;
-
-    j->parts = calloc(outputs + 1, sizeof(uint32_t *));
-    j->first_part = calloc(outputs + 1, sizeof(size_t *));
-    if (j->parts == NULL || j->first_part == NULL)
-        return dfx_fail_nomem(err);
-    for (size_t i = 0; i < outputs; i++) {
-        const dfx_output *file = &j->plan->outputs[i];
-        size_t count = 0;
-
-        if (file->sum_count == 0)
-            continue;
-        j->first_part[i] = calloc(file->sum_count, sizeof(size_t));
-        if (j->first_part[i] == NULL)
-            return dfx_fail_nomem(err);
-        for (size_t s = 0; s < file->sum_count; s++) {
-            j->first_part[i][s] = count;
-            count += count_parts(&file->sums[s]);
-        }
-        j->parts[i] = calloc(count + 1, sizeof(uint32_t));
-        if (j->parts[i] == NULL)
-            return dfx_fail_nomem(err);
-    }
-    return DFX_OK;
-}
-
-static void
-free_parts(job *j)
-{
-    for (size_t i = 0; i < j->plan->output_count; i++) {
-        if (j->parts != NULL)
-            free(j->parts[i]);
-        if (j->first_part != NULL)
-            free(j->first_part[i]);
-    }
-    free(j->parts);
-    free(j->first_part);
-}
-
-/* The first sum of an output that ends after that byte. */
-static size_t
-find_sum(const dfx_output *file, uint64_t offset)
-{
-    size_t low = 0, high = file->sum_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const dfx_sum *sum = &file->sums[middle];
-
-        if (sum->offset + sum->size <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Counts bytes that are about to be written at w->at, all of one chunk. */
-static void
-count_bytes(worker *w, const unsigned char *data, size_t size)
-{
-    const dfx_output *file = &w->job->plan->outputs[w->output];
-    uint64_t at = w->at, end = at + size;
-
-    for (; w->sum < file->sum_count; w->sum++) {
-        const dfx_sum *sum = &file->sums[w->sum];
-        uint64_t from = sum->offset > at ? sum->offset : at;
-        uint64_t to = sum->offset + sum->size;
-        uint32_t *part;
-
-        if (sum->offset >= end)
-            return;
-        if (to <= from)
-            continue; /* an empty one */
-        part = w->job->parts[w->output] +
-               w->job->first_part[w->output][w->sum] +
-               (size_t)(at / CHUNK - sum->offset / CHUNK);
-        *part = dfx_crc(*part, data + (from - at),
-                        (size_t)((to < end ? to : end) - from));
-        if (to > end)
-            return;
-    }
-}
-
-/* Whether any of size bytes from w->at on are to be counted. */
-static bool
-is_counted(const worker *w, uint64_t size)
-{
-    const dfx_output *file = &w->job->plan->outputs[w->output];
-
-    return w->sum < file->sum_count && file->sums[w->sum].offset < w->at + size;
-}
-
-/* Joins the parts of an output's sums: the values of its late pieces. */
-static void
-join_parts(const job *j, size_t output)
-{
-    const dfx_output *file = &j->plan->outputs[output];
-
-    for (size_t s = 0; s < file->sum_count; s++) {
-        const dfx_sum *sum = &file->sums[s];
-        const uint32_t *part = j->parts[output] + j->first_part[output][s];
-        uint64_t at = sum->offset, end = sum->offset + sum->size;
-        uint32_t crc = 0;
-
-        while (at < end) {
-            uint64_t next = (at / CHUNK + 1) * CHUNK;
-
-            if (next > end)
-                next = end;
-            crc = dfx_crc_join(crc, *part++, next - at);
-            at = next;
-        }
-        for (unsigned i = 0; i < DFX_SUM_SIZE; i++)
-            sum->value[i] = (uint8_t)(crc >> 8 * i);
-    }
-}
-
 /* ---- A thread's work -------------------------------------------------- */
 
 static dfx_status
 write_all(worker *w, const unsigned char *data, size_t size)
 {
     if (w->stream == NULL)
-        count_bytes(w, data, size);
+        dfx_sums_count(&w->job->sums[w->output], &w->sum, w->at, data, size);
     if (w->stream != NULL || w->is_dry) {
         w->at += size;
         return w->is_dry ? DFX_OK
@@ -356,7 +218,8 @@ move_run(worker *w)
         w->run.size = 0;
         return write_all(w, memory + w->run.offset, size);
     }
-    if (w->stream == NULL && !w->is_dry && !is_counted(w, w->run.size)) {
+    if (w->stream == NULL && !w->is_dry &&
+        !dfx_sums_want(&w->job->sums[w->output], w->sum, w->at + w->run.size)) {
         skip_hole(w);
         copy_in_kernel(w);
     }
@@ -482,7 +345,7 @@ write_range(worker *w, const dfx_output *file, uint64_t at, uint64_t end)
     w->at = at;
     w->used = 0;
     w->run.size = 0;
-    w->sum = find_sum(file, at);
+    w->sum = dfx_sums_find(&w->job->sums[w->output], at);
     for (size_t i = find_piece(file, at); at < end; i++) {
         const dfx_piece *piece = &file->pieces[i];
         uint64_t last = piece->offset + piece->expr->bytes;
@@ -505,7 +368,7 @@ write_late(worker *w, const dfx_output *file)
 {
     if (file->sum_count == 0)
         return DFX_OK;
-    join_parts(w->job, w->output);
+    dfx_sums_join(&w->job->sums[w->output]);
     for (size_t i = 0; i < file->piece_count; i++) {
         const dfx_piece *piece = &file->pieces[i];
 
@@ -663,6 +526,17 @@ cut(job *j, dfx_error *err)
     return deal(j, err);
 }
 
+static dfx_status
+make_sums(job *j, dfx_error *err)
+{
+    j->sums = calloc(j->plan->output_count + 1, sizeof *j->sums);
+    if (j->sums == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < j->plan->output_count; i++)
+        DFX_TRY(dfx_sums_init(&j->sums[i], &j->plan->outputs[i], CHUNK, err));
+    return DFX_OK;
+}
+
 /* Opens the outputs of several chunks. */
 static dfx_status
 open_outputs(job *j, dfx_error *err)
@@ -705,7 +579,7 @@ write_stream(worker *w, const dfx_output *file)
         w->is_dry = true;
         DFX_TRY(pull_file(w, file));
         w->is_dry = false;
-        join_parts(w->job, w->output);
+        dfx_sums_join(&w->job->sums[w->output]);
     }
     DFX_TRY(dfx_compressor_new(w->fd, file->view.size, w->job->plan->level,
                                &w->stream, w->err));
@@ -817,13 +691,15 @@ dfx_plan_run(dfx_plan *plan, const dfx_run_options *options, dfx_error *err)
     omp_init_lock(&j.lock);
     status = cut(&j, err);
     if (status == DFX_OK)
-        status = make_parts(&j, err);
+        status = make_sums(&j, err);
     choose_threads(&j);
     if (status == DFX_OK)
         status = plan->compress ? do_stream(&j, err) : do_files(&j, err);
     status = close_outputs(&j, status, err);
     omp_destroy_lock(&j.lock);
-    free_parts(&j);
+    for (size_t i = 0; j.sums != NULL && i < plan->output_count; i++)
+        dfx_sums_fini(&j.sums[i]);
+    free(j.sums);
     free(j.fds);
     free(j.chunks);
     if (status == DFX_OK)

@@ -49,6 +49,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/rules.c lib/rules.def lib/rules.h \
 	lib/scope.h \
 	lib/spool.c lib/spool.h \
+	lib/sums.c lib/sums.h \
 	lib/target.c lib/target.h \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \

@@ -9,6 +9,8 @@
 #   cast     SD 1.5 in F32, 4.3 GB: single file to single file in F16
 #   sdxl     SDXL in F16, 6.9 GB: single file to folder
 #   inspect  dfx-inspect of the SDXL file
+#   ckpt     SD 1.5 in F32, 4.3 GB: PyTorch checkpoint to safetensors
+#   dduf     SD 1.5 in F16, 2.1 GB: folder to DDUF archive and back
 # Each is run RUNS times (default 5), all but inspect in turn with cp -r of the
 # source, on a page cache that is warm for both. A line says the shortest and the
 # median time of dfx, the same of the ratios dfx / cp of the pairs, and the
@@ -32,10 +34,10 @@ while getopts d:n: option; do
     esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- split join cast sdxl inspect
+[ $# -gt 0 ] || set -- split join cast sdxl inspect ckpt dduf
 for step; do
     case $step in
-    split | join | cast | sdxl | inspect) ;;
+    split | join | cast | sdxl | inspect | ckpt | dduf) ;;
     *) usage ;;
     esac
 done
@@ -136,6 +138,23 @@ for step; do
     sdxl)
         source_file sdxl sdxl-base
         compare sdxl sdxl.safetensors dfx-convert -q sdxl.safetensors out
+        ;;
+    ckpt) # 4 GB of F32
+        rm -f sd15.safetensors sdxl.safetensors
+        source_file sd15-f32 sd15-pruned-emaonly
+        dfx-convert -q sd15-f32.safetensors sd15.ckpt
+        rm -f sd15-f32.safetensors
+        compare ckpt sd15.ckpt dfx-convert -q --to=safetensors sd15.ckpt out
+        rm -f sd15.ckpt
+        ;;
+    dduf) # 2 GB of F16, packed and unpacked
+        source_file sd15 sd15-fp16-pruned
+        rm -rf folder
+        dfx-convert -q sd15.safetensors folder
+        compare pack folder dfx-convert -q --to=dduf folder out
+        dfx-convert -q folder sd15.dduf
+        compare unpack sd15.dduf dfx-convert -q --to=diffusers sd15.dduf out
+        rm -rf folder sd15.dduf
         ;;
     inspect)
         source_file sdxl sdxl-base
