@@ -20,8 +20,9 @@ enum {
     MAX_WINDOW = 27 /* bits, 128 MiB: what the zstd tool takes by itself */
 };
 
-#define ALWAYS ((uint64_t)1 << 30) /* bytes that are fine whatever the input   \
-                                    */
+#define ALWAYS                                                                 \
+    ((uint64_t)1 << 30) /* bytes that are fine whatever the input              \
+                         */
 #define MANY 64
 
 /* ---- Compressing ---------------------------------------------------------

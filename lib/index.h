@@ -31,9 +31,9 @@ struct dfx_index {
     size_t warning_count, warning_capacity;
     dfx_io **ios; /* owned */
     size_t io_count, io_capacity;
-    unsigned depth;  /* of dfx_index_read_into: files name files */
-    dfx_audit audit; /* of what was read: no conversion starts from what is
-                        not safe unless the caller says so */
+    unsigned depth;    /* of dfx_index_read_into: files name files */
+    dfx_audit audit;   /* of what was read: no conversion starts from what is
+                          not safe unless the caller says so */
     dfx_error lacking; /* a tensor that no conversion can keep; rule NULL: none
                         */
 

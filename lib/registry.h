@@ -23,17 +23,17 @@ typedef struct dfx_evidence {
 } dfx_evidence;
 
 typedef struct dfx_format {
-    const char *name;    /* stable: --from, --to and --json use it */
-    const char *summary; /* one line for --list-formats */
-    const char *suffix;  /* ".ckpt .pt": what DST ends in, the first one if we
-                            may choose; NULL: a folder */
+    const char *name;      /* stable: --from, --to and --json use it */
+    const char *summary;   /* one line for --list-formats */
+    const char *suffix;    /* ".ckpt .pt": what DST ends in, the first one if we
+                              may choose; NULL: a folder */
     const char *in_folder; /* suffix of what lay_out writes below a folder's
                               base; NULL: it has no place there */
-    bool is_folder;      /* what lay_out writes */
-    bool is_envelope;    /* holds one file and is taken for what that is */
-    bool wraps;          /* lay_out heeds bundle->wrap */
-    dfx_layout layout;   /* whose names are written to it: a Diffusers folder
-                            holds Diffusers names, files the original ones */
+    bool is_folder;        /* what lay_out writes */
+    bool is_envelope;      /* holds one file and is taken for what that is */
+    bool wraps;            /* lay_out heeds bundle->wrap */
+    dfx_layout layout;     /* whose names are written to it: a Diffusers folder
+                              holds Diffusers names, files the original ones */
 
     /*
      * How many bits of the file were found to be as this format demands, 0 if

@@ -66,7 +66,9 @@ test_masking(void)
 
     dfx_fail(&err, DFX_RULE_TABLE, 0, "a\x1b[31m\nb\x7f");
     CHECK_TEXT(err.text, "a?[31m?b?", "control characters become ?");
-    dfx_fail(&err, DFX_RULE_TABLE, 0, "\xc2\x9b" "31m\xc2\xa0\xc3\x9b");
+    dfx_fail(&err, DFX_RULE_TABLE, 0,
+             "\xc2\x9b"
+             "31m\xc2\xa0\xc3\x9b");
     CHECK_TEXT(err.text, "??31m\xc2\xa0\xc3\x9b", "those beyond ASCII, too");
     dfx_error_in_tensor_text(&err, "\xc3\xa9\n!", 3);
     CHECK_TEXT(err.tensor, "\xc3\xa9?", "others stay, and what is behind");
