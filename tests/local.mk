@@ -7,6 +7,7 @@ SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = \
 	srcdir='$(abs_srcdir)'; builddir='$(abs_builddir)'; \
 	PATH="$(TOOLS_FIRST)$(abs_builddir):$(abs_builddir)/tests/synth:$$PATH"; \
+	PATH="$$PATH:$(abs_builddir)/tests/interop"; \
 	LC_ALL=C; OMP_NUM_THREADS=2; \
 	CC='$(CC)'; CPPFLAGS='-I. $(AM_CPPFLAGS) $(CPPFLAGS)'; \
 	CFLAGS='$(AM_CFLAGS) $(CFLAGS)'; LDFLAGS='$(AM_LDFLAGS) $(LDFLAGS)'; \
@@ -78,6 +79,16 @@ check_TESTS = \
 	tests/unit/test_yaml \
 	tests/unit/test_zip
 
+# Asked about the archives that are written, where it is installed.
+if HAVE_LIBZIP
+check_PROGRAMS += tests/interop/zipcheck
+tests_interop_zipcheck_SOURCES = tests/interop/zipcheck.c
+tests_interop_zipcheck_CPPFLAGS = $(LIBZIP_CFLAGS)
+tests_interop_zipcheck_LDADD = $(LIBZIP_LIBS)
+else
+EXTRA_DIST += tests/interop/zipcheck.c
+endif
+
 # By hand, with the Python libraries.
 EXTRA_DIST += tests/interop/diffusers_load.py
 
@@ -105,6 +116,7 @@ dist_check_SCRIPTS = \
 	tests/tools/json.sh \
 	tests/tools/kill.sh \
 	tests/tools/layers.sh \
+	tests/tools/libzip.sh \
 	tests/tools/lists.sh \
 	tests/tools/mandoc.sh \
 	tests/tools/matrix.sh \
