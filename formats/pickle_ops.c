@@ -687,21 +687,6 @@ OPCODE(LONG)
     return push_integer(m, a);
 }
 
-OPCODE(LONG1)
-{
-    return push_integer(m, a);
-}
-
-OPCODE(LONG4)
-{
-    return push_integer(m, a);
-}
-
-OPCODE(BININT)
-{
-    return push_integer(m, a);
-}
-
 OPCODE(BININT1)
 {
     dfx_pickle_argument own = *a;
@@ -710,32 +695,12 @@ OPCODE(BININT1)
     return push_integer(m, &own);
 }
 
-OPCODE(BININT2)
-{
-    return op_BININT1(m, a);
-}
-
 OPCODE(FLOAT)
 {
     return push_float(m, a->real);
 }
 
-OPCODE(BINFLOAT)
-{
-    return push_float(m, a->real);
-}
-
 OPCODE(STRING)
-{
-    return push_string(m, a);
-}
-
-OPCODE(BINSTRING)
-{
-    return push_string(m, a);
-}
-
-OPCODE(SHORT_BINSTRING)
 {
     return push_string(m, a);
 }
@@ -750,27 +715,7 @@ OPCODE(BINUNICODE)
     return push_unicode(m, a);
 }
 
-OPCODE(SHORT_BINUNICODE)
-{
-    return push_unicode(m, a);
-}
-
-OPCODE(BINUNICODE8)
-{
-    return push_unicode(m, a);
-}
-
 OPCODE(BINBYTES)
-{
-    return push_text(m, DFX_PICKLE_BYTES, 0, a);
-}
-
-OPCODE(SHORT_BINBYTES)
-{
-    return push_text(m, DFX_PICKLE_BYTES, 0, a);
-}
-
-OPCODE(BINBYTES8)
 {
     return push_text(m, DFX_PICKLE_BYTES, 0, a);
 }
@@ -934,16 +879,6 @@ OPCODE(PUT)
     return remember(m, a->number);
 }
 
-OPCODE(BINPUT)
-{
-    return remember(m, a->number);
-}
-
-OPCODE(LONG_BINPUT)
-{
-    return remember(m, a->number);
-}
-
 OPCODE(MEMOIZE)
 {
     UNUSED;
@@ -951,16 +886,6 @@ OPCODE(MEMOIZE)
 }
 
 OPCODE(GET)
-{
-    return recall(m, a->number);
-}
-
-OPCODE(BINGET)
-{
-    return recall(m, a->number);
-}
-
-OPCODE(LONG_BINGET)
 {
     return recall(m, a->number);
 }
@@ -1052,16 +977,6 @@ OPCODE(EXT1)
     return push_new(m, DFX_PICKLE_OTHER);
 }
 
-OPCODE(EXT2)
-{
-    return op_EXT1(m, a);
-}
-
-OPCODE(EXT4)
-{
-    return op_EXT1(m, a);
-}
-
 OPCODE(NEXT_BUFFER)
 {
     UNUSED;
@@ -1103,7 +1018,7 @@ dfx_pickle_do(dfx_pickle_machine *m, uint8_t op,
 {
     static dfx_status (*const table[256])(dfx_pickle_machine *,
                                           const dfx_pickle_argument *) = {
-#define OP(byte, name, argument) [byte] = op_##name,
+#define OP(byte, name, argument, action) [byte] = op_##action,
 #include "opcodes.def"
 #undef OP
     };

@@ -50,7 +50,7 @@ static const struct {
     const char *name; /* NULL: no opcode */
     argument_kind argument;
 } table[256] = {
-#define OP(byte, name, argument) [byte] = {#name, ARG_##argument},
+#define OP(byte, name, argument, action) [byte] = {#name, ARG_##argument},
 #include "opcodes.def"
 #undef OP
 };

@@ -36,7 +36,6 @@ typedef struct dfx_torch_tensor {
     uint64_t offset;          /* in elements */
     bool conjugate, negate;
     dfx_torch_storage *storage; /* NULL: no data */
-    uint32_t top;               /* the item of the object that it is below */
 } dfx_torch_tensor;
 
 /* A tar has its tensors apart from the object, by key. */
@@ -140,7 +139,7 @@ DFX_CHECKED dfx_status dfx_torch_scan_rest(dfx_torch_file *file,
 
 /* Goes through the storages that the pickle names: sizes, types, who is
    missing. */
-DFX_CHECKED dfx_status dfx_torch_bind(dfx_torch_file *file, dfx_error *err);
+void dfx_torch_bind(dfx_torch_file *file);
 
 /* ---- Writing (torch_write.c) -----------------------------------------------
  */

@@ -37,9 +37,8 @@ typedef struct part {
 typedef struct walk {
     dfx_torch_file *file;
     dfx_torch_tensors *out;
-    part *parts; /* owned: MAX_LEVELS + 2 of them */
+    part *parts; /* owned: MAX_LEVELS of them */
     size_t level;
-    uint32_t top; /* the item of the object that is walked */
     size_t steps;
     dfx_error *err;
 } walk;
@@ -236,8 +235,7 @@ add_tensor(walk *w, const dfx_torch_tensor *t)
                                   w->out->count, sizeof *w->out->items))
         return dfx_fail_nomem(w->err);
     w->out->items[w->out->count] = *t;
-    w->out->items[w->out->count].path = path;
-    w->out->items[w->out->count++].top = w->top;
+    w->out->items[w->out->count++].path = path;
     return DFX_OK;
 }
 
@@ -439,7 +437,7 @@ take_storage(walk *w, const dfx_pickle_node *node)
         return dfx_fail_nomem(w->err);
     t.shape[0] = t.storage->size / (dfx_type_bits(t.type) / 8);
     t.stride[0] = 1;
-    if (t.kind == NULL || strcmp(t.kind, "bytes") == 0)
+    if (t.kind != NULL && strcmp(t.kind, "bytes") == 0)
         t.kind = NULL;
     return add_tensor(w, &t);
 }
@@ -486,8 +484,6 @@ visit_pair(walk *w, const dfx_pickle_node *key, const dfx_pickle_node *value,
         snprintf(number, sizeof number, "%" PRId64, key->number);
         p.name = number;
     }
-    if (w->level == 0)
-        w->top = (uint32_t)i;
     return visit_part(w, value, &p);
 }
 
@@ -506,8 +502,6 @@ visit_list(walk *w, const dfx_pickle_node *list)
     for (size_t i = 0; i < list->list.count; i++) {
         const part p = {.number = i, .separator = '/'};
 
-        if (w->level == 0)
-            w->top = (uint32_t)i;
         DFX_TRY(visit_part(w, list->list.items[i], &p));
     }
     return DFX_OK;

@@ -140,14 +140,13 @@ bind(dfx_torch_file *file, const dfx_pickle_node *node)
     storage->used = true;
 }
 
-dfx_status
-dfx_torch_bind(dfx_torch_file *file, dfx_error *err)
+void
+dfx_torch_bind(dfx_torch_file *file)
 {
     bool any = false;
 
-    (void)err;
     if (file->is_tar || file->pickle.root == NULL)
-        return DFX_OK;
+        return;
     for (const dfx_pickle_node *node = file->pickle.last; node != NULL;
          node = node->next)
         if (node->kind == DFX_PICKLE_PERSID)
@@ -160,7 +159,6 @@ dfx_torch_bind(dfx_torch_file *file, dfx_error *err)
                              DFX_RULE_PT_STORAGE_UNUSED, NULL, DFX_NO_OFFSET,
                              "storage %s belongs to nothing",
                              file->storages[i].key);
-    return DFX_OK;
 }
 
 /* ---- Pickles -------------------------------------------------------------
@@ -413,7 +411,8 @@ dfx_torch_load(const dfx_place *place, dfx_torch_file *file, dfx_error *err)
     file->io = io;
     check_suffix(file, place->path);
     DFX_TRY(read_container(file, err));
-    return dfx_torch_bind(file, err);
+    dfx_torch_bind(file);
+    return DFX_OK;
 }
 
 void
