@@ -225,7 +225,9 @@ judge(const dfx_place *place, const dfx_open_options *options,
                     .context = context,
                     .err = err};
     status = dfx_dduf_open(d);
-    return status == DFX_OK ? dfx_dduf_check_entries(d) : status;
+    if (status == DFX_OK)
+        status = dfx_dduf_check_members(d);
+    return status == DFX_OK ? dfx_dduf_check_sums(d) : status;
 }
 
 static dfx_status

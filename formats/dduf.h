@@ -43,8 +43,17 @@ DFX_CHECKED dfx_status dfx_dduf_tell(const dfx_dduf *d, dfx_rule rule,
 dfx_rule dfx_dduf_name_rule(const char *name, size_t size);
 DFX_CHECKED dfx_status dfx_dduf_check_names(const dfx_dduf *d);
 DFX_CHECKED dfx_status dfx_dduf_check_index(const dfx_dduf *d);
-/* What the entries hold: JSON, safetensors, shards, CRCs. */
-DFX_CHECKED dfx_status dfx_dduf_check_entries(const dfx_dduf *d);
+/* What the members hold: JSON, safetensors, shards. */
+DFX_CHECKED dfx_status dfx_dduf_check_members(const dfx_dduf *d);
+/* The CRC of every entry. */
+DFX_CHECKED dfx_status dfx_dduf_check_sums(const dfx_dduf *d);
+
+/* How archives of this format are written, and where their data starts. */
+extern const dfx_zip_style dfx_dduf_style;
+/* The offset that an entry's data is a multiple of; 0: any. */
+unsigned dfx_dduf_alignment(const char *path, bool plain);
+/* The order of entries: model_index.json, then by name. As qsort wants it. */
+int dfx_dduf_compare(const char *a, const char *b);
 
 DFX_CHECKED dfx_status dfx_dduf_lay_out(const dfx_bundle *bundle,
                                         const char *base, dfx_plan *plan,

@@ -479,7 +479,7 @@ check_crc(const dfx_dduf *d, const dfx_zip_member *m)
 }
 
 dfx_status
-dfx_dduf_check_entries(const dfx_dduf *d)
+dfx_dduf_check_members(const dfx_dduf *d)
 {
     for (size_t i = 0; i < d->member_count; i++) {
         const dfx_member *m = &d->members[i];
@@ -492,6 +492,12 @@ dfx_dduf_check_entries(const dfx_dduf *d)
                  strcmp(m->path, DFX_DDUF_INDEX) != 0)
             DFX_TRY(check_text(d, m));
     }
+    return DFX_OK;
+}
+
+dfx_status
+dfx_dduf_check_sums(const dfx_dduf *d)
+{
     for (size_t i = 0; i < d->zip.count; i++) {
         const dfx_zip_member *m = &d->zip.members[i];
 

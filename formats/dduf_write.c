@@ -15,7 +15,7 @@
 
 enum { ALIGNMENT = 64 };
 
-static const dfx_zip_style style = {
+const dfx_zip_style dfx_dduf_style = {
     .made_by = 0x032D, /* Unix, 4.5 */
     .made_by_end = 45,
     .needed = 45,
@@ -27,26 +27,35 @@ static const dfx_zip_style style = {
     .pad_id = 0x4246,
 };
 
+int
+dfx_dduf_compare(const char *a, const char *b)
+{
+    bool a_first = strcmp(a, DFX_DDUF_INDEX) == 0;
+    bool b_first = strcmp(b, DFX_DDUF_INDEX) == 0;
+
+    if (a_first != b_first)
+        return a_first ? -1 : 1;
+    return strcmp(a, b);
+}
+
 static int
 compare_files(const void *a, const void *b)
 {
     const dfx_output *x = a, *y = b;
-    bool x_first = strcmp(x->view.path, DFX_DDUF_INDEX) == 0;
-    bool y_first = strcmp(y->view.path, DFX_DDUF_INDEX) == 0;
 
-    if (x_first != y_first)
-        return x_first ? -1 : 1;
-    return strcmp(x->view.path, y->view.path);
+    return dfx_dduf_compare(x->view.path, y->view.path);
 }
 
-static bool
-is_tensors(const char *path)
+unsigned
+dfx_dduf_alignment(const char *path, bool plain)
 {
     static const char suffix[] = ".safetensors";
     size_t size = strlen(path);
 
-    return size > sizeof suffix - 1 &&
-           strcmp(path + size - (sizeof suffix - 1), suffix) == 0;
+    return !plain && size > sizeof suffix - 1 &&
+                   strcmp(path + size - (sizeof suffix - 1), suffix) == 0
+               ? ALIGNMENT
+               : 0;
 }
 
 /* The file's pieces; those that are tensors under their names. */
@@ -79,13 +88,12 @@ add_entry(dfx_zip_writer *zip, dfx_plan *plan, size_t output,
           const dfx_output *file, bool plain, dfx_error *err)
 {
     const char *path = file->view.path;
-    bool aligned = !plain && is_tensors(path);
 
     if (dfx_dduf_name_rule(path, strlen(path)) != DFX_RULE_COUNT)
         return dfx_plan_note(plan, err, "lost: %s has no place in a DDUF file",
                              path);
     DFX_TRY(dfx_zip_member_begin(zip, path, file->view.size,
-                                 aligned ? ALIGNMENT : 0, err));
+                                 dfx_dduf_alignment(path, plain), err));
     DFX_TRY(add_pieces(plan, output, file, err));
     return dfx_zip_member_end(zip, err);
 }
@@ -108,7 +116,7 @@ add_entries(const dfx_bundle *bundle, const char *path, dfx_plan *plan,
                         "a DDUF file holds a pipeline, and there is no %s",
                         DFX_DDUF_INDEX);
     DFX_TRY(dfx_plan_add_file(plan, path, &output, err));
-    DFX_TRY(dfx_zip_begin(plan, output, &style, &zip, err));
+    DFX_TRY(dfx_zip_begin(plan, output, &dfx_dduf_style, &zip, err));
     for (size_t i = 0; i < folder->output_count; i++)
         DFX_TRY(add_entry(zip, plan, output, &folder->outputs[i], bundle->plain,
                           err));

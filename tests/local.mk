@@ -102,6 +102,8 @@ dist_check_SCRIPTS = \
 	tests/tools/convert_options.sh \
 	tests/tools/convert_plan.sh \
 	tests/tools/convert_target.sh \
+	tests/tools/dduf.sh \
+	tests/tools/dduf_kill.sh \
 	tests/tools/demo.sh \
 	tests/tools/disk_full.sh \
 	tests/tools/examples.sh \

@@ -10,9 +10,11 @@ tools_libtools_la_SOURCES = \
 
 tools_libtools_la_LIBADD = $(CJSON_LIBS) -lm
 
-bin_PROGRAMS += dfx-convert dfx-inspect
+bin_PROGRAMS += dfx-convert dfx-dduf dfx-inspect
 dfx_convert_SOURCES = tools/dfx_convert.c
 dfx_convert_LDADD = tools/libtools.la lib/libdfx.la
+dfx_dduf_SOURCES = tools/dfx_dduf.c
+dfx_dduf_LDADD = tools/libtools.la lib/libdfx.la
 dfx_inspect_SOURCES = \
 	tools/dfx_inspect.c \
 	tools/inspect.h \

@@ -17,7 +17,11 @@
 #include "dfx.h"
 #include "report.h"
 
-enum { CONVERT = DFX_TOOL_CONVERT, INSPECT = DFX_TOOL_INSPECT };
+enum {
+    CONVERT = DFX_TOOL_CONVERT,
+    INSPECT = DFX_TOOL_INSPECT,
+    DDUF = DFX_TOOL_DDUF
+};
 
 typedef struct option_row {
     unsigned tools; /* 0: a group of options begins, title in name */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DFX_TOOL_CONVERT = 1, DFX_TOOL_INSPECT = 2 };
+enum { DFX_TOOL_CONVERT = 1, DFX_TOOL_INSPECT = 2, DFX_TOOL_DDUF = 4 };
 
 /* What the rows do not say about a tool. */
 typedef struct dfx_tool {

@@ -458,6 +458,64 @@ DFX_API DFX_CHECKED dfx_status dfx_plan_verify(const dfx_plan *plan,
                                                size_t *compared,
                                                dfx_error *err);
 
+/* ---- DDUF archives ---------------------------------------------------- */
+
+/*
+ * A DDUF file as an archive, whatever its tensors mean: for listing, unpacking
+ * and changing it. dfx_open reads one as a model, dfx_validate checks it.
+ */
+typedef struct dfx_archive dfx_archive;
+
+typedef struct dfx_archive_entry {
+    const char *path;
+    dfx_extent data;
+    uint64_t offset; /* of the bytes in the archive */
+    uint32_t crc;    /* CRC-32; reads that cover data whole check it */
+} dfx_archive_entry;
+
+/* Refuses an archive that breaks a rule of the container, of names, or of
+   model_index.json. options may be NULL. */
+DFX_API DFX_CHECKED dfx_status dfx_archive_open(const char *path,
+                                                const dfx_open_options *options,
+                                                dfx_archive **archive,
+                                                dfx_error *err);
+DFX_API void dfx_archive_free(dfx_archive *archive); /* NULL is fine */
+/* In the order of names. */
+DFX_API const dfx_archive_entry *dfx_archive_entries(const dfx_archive *archive,
+                                                     size_t *count);
+
+/* What becomes of an entry. */
+typedef struct dfx_archive_change {
+    const char *path;
+    const char *file; /* new or replaced: where its bytes are; NULL: see data */
+    const void *data; /* the same from memory, borrowed; NULL too: removed */
+    size_t size;      /* of data */
+} dfx_archive_change;
+
+typedef struct dfx_archive_options {
+    bool plain; /* the bytes that huggingface_hub writes: no alignment */
+    bool force; /* replace dst */
+    bool sync;  /* wait until it is all on the disk */
+} dfx_archive_options;
+
+/*
+ * Plans dst as the entries of base (NULL: none) with changes; dst may be the
+ * base, with force. model_index.json comes first, the others by name. Entries
+ * that stay are copied as they are. What would break a rule is refused, and so
+ * is removing what is not there. The base lives as long as the plan.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_archive_plan(
+    const dfx_archive *base, const dfx_archive_change *changes, size_t count,
+    const char *dst, const dfx_archive_options *options, dfx_plan **plan,
+    dfx_error *err);
+
+/* Plans the folder dst with the entries of these paths (count 0: all), which a
+   path of a folder of the archive stands for, too. */
+DFX_API DFX_CHECKED dfx_status dfx_archive_extract(
+    const dfx_archive *archive, const char *const *paths, size_t count,
+    const char *dst, const dfx_archive_options *options, dfx_plan **plan,
+    dfx_error *err);
+
 /* ---- Hashes and differences ------------------------------------------ */
 
 #define DFX_HASH_CHARS 65 /* SHA-256 in lower-case hex, and the NUL */

@@ -37,7 +37,7 @@ done
 sed -n '/^## Build/q; s/^    //p' "$srcdir/README.md" >examples
 runs README.md
 
-for tool in dfx-convert dfx-inspect; do
+for tool in dfx-convert dfx-dduf dfx-inspect; do
     $tool --help | sed -n '/^Examples:/,/^Manual/s/^  //p' >commands
     { [ $tool = dfx-convert ] || echo 'dfx-convert -q model.safetensors model/'
         echo 'dfx-convert -q model.safetensors other/'

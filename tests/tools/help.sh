@@ -2,7 +2,7 @@
 # help.sh - --help has the shape that it should have, in every tool
 . "${srcdir:-.}/tests/tools/tap.sh"
 
-for tool in dfx-convert dfx-inspect; do
+for tool in dfx-convert dfx-dduf dfx-inspect; do
     status "$tool --help ends with 0" 0 $tool --help
     cp out help
     ok "$tool --help: nothing on stderr" empty err
@@ -17,15 +17,18 @@ for tool in dfx-convert dfx-inspect; do
     status "$tool -h" 0 $tool -h
     ok "$tool -h is --help" cmp help out
     status "$tool --help wins over what else there is" 0 \
-        $tool --from=nothing --help a b c
+        $tool --color=never --help a b c
     ok "$tool: the same help" cmp help out
     status "$tool --version" 0 $tool --version
     ok "$tool --version: a number" grep -Eqx "$tool [0-9.]+" out
+    # Long options may be cut, also with "=" behind them.
+    status "$tool --colo=never --vers" 0 $tool --colo=never --vers
+done
+for tool in dfx-convert dfx-inspect; do
+    status "$tool --from=nothing --help" 0 $tool --from=nothing --help
     status "$tool --list-formats" 0 $tool --list-formats
     ok "$tool --list-formats has one" grep -q '^safetensors ' out
     status "$tool --families" 0 $tool --families
     ok "$tool --families has one" grep -q '^sdxl-base ' out
-    # Long options may be cut, also with "=" behind them.
-    status "$tool --colo=never --vers" 0 $tool --colo=never --vers
 done
 finish
