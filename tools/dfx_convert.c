@@ -76,21 +76,6 @@ list_add(text_list *list, const char *text)
     list->items[list->count++] = text;
 }
 
-static bool
-set_threads(request *r, const char *text)
-{
-    char *end = NULL;
-    unsigned long n = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > 4096) {
-        dfx_usage(&tool, "--jobs needs a number from 1 to 4096, not '%s'",
-                  text);
-        return false;
-    }
-    r->threads = (unsigned)n;
-    return true;
-}
-
 static const char *
 type_at(size_t i)
 {
@@ -212,7 +197,7 @@ apply(request *r, dfx_option option, const dfx_args *args)
         return dfx_size_parse(&tool, "max-expanded", args->value,
                               &r->open.max_expanded);
     if (option == DFX_OPTION_JOBS)
-        return set_threads(r, args->value);
+        return dfx_jobs_parse(&tool, args->value, &r->threads);
     if (option == DFX_OPTION_KEY)
         r->open.key = dfx_key_of(args->value);
     else if (option == DFX_OPTION_EMA)

@@ -48,14 +48,21 @@ static const dfx_tool tool = {
 
 typedef struct request request;
 
+/* Options that not every command has a use for. */
+enum {
+    WRITES = 1,   /* --sync, --jobs, --progress */
+    ARCHIVES = 2, /* --plain */
+    REPLACES = 4, /* --force */
+    REPORTS = 8,  /* --json */
+    TALKS = 16    /* --quiet */
+};
+
 /* A command: what it takes, and who does it. */
 typedef struct command {
     const char *name;
     const char *operands; /* after the archive, for messages */
     size_t least, most;   /* of those */
-    bool writes;          /* takes the options of writing */
-    bool prints;          /* takes --json */
-    bool replaces;        /* may find its target there: takes --force */
+    unsigned takes;       /* WRITES and so on */
     int (*run)(const request *r);
 } command;
 
@@ -495,13 +502,15 @@ cat(const request *r)
  */
 
 static const command commands[] = {
-    {"create", "MODEL", 1, 1, true, false, true, create},
-    {"list", "", 0, 0, false, true, false, list},
-    {"check", "", 0, SIZE_MAX, false, true, false, check},
-    {"extract", "DST [NAME]...", 1, SIZE_MAX, true, false, true, extract},
-    {"cat", "NAME...", 1, SIZE_MAX, false, false, false, cat},
-    {"add", "NAME=FILE...", 1, SIZE_MAX, true, false, false, add},
-    {"remove", "NAME...", 1, SIZE_MAX, true, false, false, remove_entries},
+    /* clang-format off */
+    {"create",  "MODEL",           1, 1,        WRITES | ARCHIVES | REPLACES | TALKS, create},
+    {"list",    "",                0, 0,        REPORTS,                              list},
+    {"check",   "",                0, SIZE_MAX, REPORTS | TALKS,                      check},
+    {"extract", "DST [NAME]...",   1, SIZE_MAX, WRITES | REPLACES | TALKS,            extract},
+    {"cat",     "NAME...",         1, SIZE_MAX, 0,                                    cat},
+    {"add",     "NAME=FILE...",    1, SIZE_MAX, WRITES | ARCHIVES | TALKS,            add},
+    {"remove",  "NAME...",         1, SIZE_MAX, WRITES | ARCHIVES | TALKS,            remove_entries},
+    /* clang-format on */
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -510,21 +519,6 @@ static const char *
 command_at(size_t i)
 {
     return i < COMMANDS ? commands[i].name : NULL;
-}
-
-static bool
-set_threads(request *r, const char *text)
-{
-    char *end = NULL;
-    unsigned long n = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > 4096) {
-        dfx_usage(&tool, "--jobs needs a number from 1 to 4096, not '%s'",
-                  text);
-        return false;
-    }
-    r->threads = (unsigned)n;
-    return true;
 }
 
 /* The command of that name; NULL after a message. */
@@ -547,7 +541,7 @@ static bool
 apply(request *r, dfx_option option, const dfx_args *args)
 {
     if (option == DFX_OPTION_JOBS)
-        return set_threads(r, args->value);
+        return dfx_jobs_parse(&tool, args->value, &r->threads);
     if (option == DFX_OPTION_OPERAND)
         r->words[r->word_count++] = args->value;
     else if (option == DFX_OPTION_PLAIN)
@@ -598,24 +592,24 @@ settle_words(request *r)
 static bool
 check_options(const request *r)
 {
-    const command *c = r->command;
-    const char *idle = NULL;
+    const struct {
+        bool given;
+        unsigned needs;
+        const char *name;
+    } options[] = {
+        {r->json, REPORTS, "json"},          {r->quiet, TALKS, "quiet"},
+        {r->write.force, REPLACES, "force"}, {r->write.sync, WRITES, "sync"},
+        {r->write.plain, ARCHIVES, "plain"}, {r->threads != 0, WRITES, "jobs"},
+        {r->progress, WRITES, "progress"},
+    };
 
-    if (r->json && !c->prints)
-        idle = "json";
-    else if (r->write.force && !c->replaces)
-        idle = "force";
-    else if (r->write.sync && !c->writes)
-        idle = "sync";
-    else if (r->write.plain && (!c->writes || c->run == extract))
-        idle = "plain";
-    else if (r->threads != 0 && !c->writes)
-        idle = "jobs";
-    else if (r->progress && !c->writes)
-        idle = "progress";
-    if (idle != NULL)
-        dfx_usage(&tool, "%s has no use for --%s", c->name, idle);
-    return idle == NULL;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (options[i].given && (r->command->takes & options[i].needs) == 0) {
+            dfx_usage(&tool, "%s has no use for --%s", r->command->name,
+                      options[i].name);
+            return false;
+        }
+    return true;
 }
 
 static int

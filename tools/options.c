@@ -453,6 +453,20 @@ dfx_size_parse(const dfx_tool *tool, const char *option, const char *text,
 }
 
 bool
+dfx_jobs_parse(const dfx_tool *tool, const char *text, unsigned *threads)
+{
+    char *end = NULL;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < 1 || n > 4096) {
+        dfx_usage(tool, "--jobs needs a number from 1 to 4096, not '%s'", text);
+        return false;
+    }
+    *threads = (unsigned)n;
+    return true;
+}
+
+bool
 dfx_check_path(const dfx_tool *tool, const char *path)
 {
     if (*path == '\0')

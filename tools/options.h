@@ -81,6 +81,9 @@ bool dfx_check_family(const dfx_tool *tool, const char *name);
 bool dfx_size_parse(const dfx_tool *tool, const char *option, const char *text,
                     uint64_t *size);
 
+/* The argument of --jobs: false after a message. */
+bool dfx_jobs_parse(const dfx_tool *tool, const char *text, unsigned *threads);
+
 /* "" is no path, and "-" none here: models are read out of order. False after a
    message. */
 bool dfx_check_path(const dfx_tool *tool, const char *path);

@@ -25,7 +25,9 @@ for tool in dfx-convert dfx-dduf dfx-inspect; do
     status "$tool --colo=never --vers" 0 $tool --colo=never --vers
 done
 for tool in dfx-convert dfx-inspect; do
-    status "$tool --from=nothing --help" 0 $tool --from=nothing --help
+    status "$tool --help wins over wrong names" 0 \
+        $tool --from=nothing --help a b c
+    ok "$tool: the help it is" grep -q "^Usage: $tool " out
     status "$tool --list-formats" 0 $tool --list-formats
     ok "$tool --list-formats has one" grep -q '^safetensors ' out
     status "$tool --families" 0 $tool --families
