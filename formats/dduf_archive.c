@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "configs.h"
 #include "dduf.h"
+#include "document.h"
 #include "out.h"
 
 struct dfx_archive {
@@ -378,6 +380,107 @@ dfx_archive_plan(const dfx_archive *base, const dfx_archive_change *changes,
 
     DFX_TRY(new_plan(dst, false, options, &r.plan, err));
     status = revise(&r, changes, count, err);
+    free(r.entries);
+    if (status == DFX_OK)
+        *plan = r.plan;
+    else
+        dfx_plan_free(r.plan);
+    return status;
+}
+
+/* ---- Setting fields ------------------------------------------------------
+ */
+
+static const char *
+path_at(const void *list, size_t i)
+{
+    const dfx_archive_entry *entries = list;
+
+    return entries[i].path;
+}
+
+/* docs[i] is entry i as the settings make it; NULL: none is about it. */
+static dfx_status
+apply_settings(const dfx_archive *archive, const char *const *settings,
+               size_t count, cJSON **docs, dfx_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t at = 0;
+        dfx_status status =
+            dfx_setting_find(settings[i], path_at, archive->entries,
+                             archive->dduf.member_count, &at, err);
+
+        if (status == DFX_OK && docs[at] == NULL)
+            status = dfx_doc_read(&archive->entries[at].data, &docs[at], err);
+        if (status == DFX_OK)
+            status = dfx_setting_apply(settings[i], docs[at], err);
+        if (status != DFX_OK) {
+            dfx_error_in_file(err, archive->path);
+            return status;
+        }
+    }
+    return DFX_OK;
+}
+
+/* The document as a change of its entry, unless it says what that says. */
+static dfx_status
+add_document(revision *r, const dfx_archive_entry *entry, const cJSON *doc,
+             dfx_archive_change *changes, size_t *count, dfx_error *err)
+{
+    cJSON *before = NULL;
+    char *printed, *text;
+    bool same;
+
+    DFX_TRY(dfx_doc_read(&entry->data, &before, err));
+    same = dfx_doc_equal(before, doc);
+    cJSON_Delete(before);
+    if (same)
+        return DFX_OK;
+    printed = dfx_doc_print(doc, false);
+    text = printed != NULL ? dfx_arena_strdup(&r->plan->arena, printed) : NULL;
+    free(printed);
+    if (text == NULL)
+        return dfx_fail_nomem(err);
+    changes[(*count)++] = (dfx_archive_change){
+        .path = entry->path, .data = text, .size = strlen(text)};
+    return DFX_OK;
+}
+
+static dfx_status
+revise_documents(revision *r, const char *const *settings, size_t count,
+                 cJSON **docs, dfx_archive_change *changes, dfx_error *err)
+{
+    const dfx_archive *base = r->base;
+    size_t changed = 0;
+
+    DFX_TRY(apply_settings(base, settings, count, docs, err));
+    for (size_t i = 0; i < base->dduf.member_count; i++)
+        if (docs[i] != NULL)
+            DFX_TRY(add_document(r, &base->entries[i], docs[i], changes,
+                                 &changed, err));
+    return revise(r, changes, changed, err);
+}
+
+dfx_status
+dfx_archive_set(const dfx_archive *base, const char *const *settings,
+                size_t count, const char *dst,
+                const dfx_archive_options *options, dfx_plan **plan,
+                dfx_error *err)
+{
+    revision r = {.base = base, .plain = options != NULL && options->plain};
+    size_t room = base->dduf.member_count + 1;
+    dfx_archive_change *changes = calloc(room, sizeof *changes);
+    cJSON **docs = calloc(room, sizeof(cJSON *));
+    dfx_status status = changes == NULL || docs == NULL
+                            ? dfx_fail_nomem(err)
+                            : new_plan(dst, false, options, &r.plan, err);
+
+    if (status == DFX_OK)
+        status = revise_documents(&r, settings, count, docs, changes, err);
+    for (size_t i = 0; docs != NULL && i < room; i++)
+        cJSON_Delete(docs[i]);
+    free(docs);
+    free(changes);
     free(r.entries);
     if (status == DFX_OK)
         *plan = r.plan;

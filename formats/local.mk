@@ -17,6 +17,7 @@ lib_libdfxcore_la_SOURCES += formats/registry.c \
 	formats/documents/compose.c formats/documents/compose.h \
 	formats/documents/configs.c \
 	formats/documents/overlay.c \
+	formats/documents/setting.c \
 	formats/documents/stored.c \
 	formats/documents/yaml.c \
 	formats/families/known.c formats/families/known.h \

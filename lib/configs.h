@@ -76,6 +76,29 @@ DFX_CHECKED dfx_status dfx_configs_make(const dfx_identity *identity,
                                         const dfx_config_file **files,
                                         size_t *count, dfx_error *err);
 
+/* ---- Settings: "unet.upcast_attention=true" ---------------------------- */
+
+/* Paths of a folder's files, for a list of any kind. */
+typedef const char *dfx_path_at_fn(const void *list, size_t i);
+
+/* The file that is meant by a component's name: the config in its folder, or
+   model_index.json by "model_index". SIZE_MAX: there is none. */
+size_t dfx_config_named(const char *component, size_t size,
+                        dfx_path_at_fn *path_at, const void *list,
+                        size_t count);
+/* The file that a setting is about. It fails (usage) for a text that is no
+   setting, and for a component that is not here. */
+DFX_CHECKED dfx_status dfx_setting_find(const char *setting,
+                                        dfx_path_at_fn *path_at,
+                                        const void *list, size_t count,
+                                        size_t *found, dfx_error *err);
+/* Sets its field, after dfx_setting_find. The value is JSON, or else a string.
+ */
+DFX_CHECKED dfx_status dfx_setting_apply(const char *setting, cJSON *doc,
+                                         dfx_error *err);
+
+/* ---- Stored types ------------------------------------------------------ */
+
 /*
  * A config.json may name the type its weights were saved in (torch_dtype).
  * Laid over others it would have transformers 5 round them on loading, so

@@ -128,6 +128,31 @@ keep_untold(const dfx_found *found, const cJSON *own, dfx_error *err)
     return DFX_OK;
 }
 
+/* Warns that a config says mine where the tensors say derived. */
+static dfx_status
+add_conflict(dfx_identity *identity, const char *part, const cJSON *mine,
+             const cJSON *derived, dfx_error *err)
+{
+    char *a = dfx_doc_print_compact(mine), *b = dfx_doc_print_compact(derived);
+    dfx_status status =
+        a == NULL || b == NULL
+            ? dfx_fail_nomem(err)
+            : dfx_identity_warn(
+                  identity, err,
+                  "%s: config.json says %s is %s, the tensors say %s", part,
+                  mine->string, a, b);
+
+    free(a);
+    free(b);
+    DFX_TRY(status);
+    if (!dfx_grow(&identity->conflicts, &identity->conflict_capacity,
+                  identity->conflict_count, sizeof *identity->conflicts))
+        return dfx_fail_nomem(err);
+    identity->conflicts[identity->conflict_count++] =
+        identity->warnings[identity->warning_count - 1];
+    return DFX_OK;
+}
+
 /* Says where a folder's config.json and its tensors disagree. */
 static dfx_status
 compare_configs(dfx_identity *identity, const dfx_found *found,
@@ -135,21 +160,10 @@ compare_configs(dfx_identity *identity, const dfx_found *found,
 {
     for (const cJSON *mine = own->child; mine != NULL; mine = mine->next) {
         const cJSON *derived = dfx_doc_get(found->config, mine->string);
-        char *a, *b;
-        dfx_status status = DFX_OK;
 
-        if (derived == NULL || dfx_doc_equal(mine, derived))
-            continue;
-        a = dfx_doc_print_compact(mine);
-        b = dfx_doc_print_compact(derived);
-        if (a != NULL && b != NULL)
-            status = dfx_identity_warn(
-                identity, err,
-                "%s: config.json says %s is %s, the tensors say %s",
-                found->view.name, mine->string, a, b);
-        free(a);
-        free(b);
-        DFX_TRY(status);
+        if (derived != NULL && !dfx_doc_equal(mine, derived))
+            DFX_TRY(
+                add_conflict(identity, found->view.name, mine, derived, err));
     }
     return DFX_OK;
 }

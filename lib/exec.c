@@ -194,8 +194,11 @@ copy_in_kernel(worker *w)
     while (!w->no_kernel_copy && w->run.size > 0) {
         off_t from = (off_t)(base + w->run.offset);
         off_t to = (off_t)w->at;
-        ssize_t n =
-            copy_file_range(fd, &from, w->fd, &to, (size_t)w->run.size, 0);
+        /* Blocks are shared from the start of one on. */
+        size_t head = (PAGE - (size_t)(w->at % PAGE)) % PAGE;
+        size_t size =
+            head > 0 && head < w->run.size ? head : (size_t)w->run.size;
+        ssize_t n = copy_file_range(fd, &from, w->fd, &to, size, 0);
 
         if (n <= 0) {
             w->no_kernel_copy = true;

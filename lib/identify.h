@@ -125,6 +125,9 @@ struct dfx_identity {
     size_t candidate_count;
     const char **warnings;
     size_t warning_count, warning_capacity;
+    const char **conflicts; /* those of the warnings that say that a config and
+                               its tensors disagree */
+    size_t conflict_count, conflict_capacity;
     const dfx_found *decider; /* whose facts, with those of markers and
                                  documents, chose the set; NULL: no set */
     const dfx_identify_options *options; /* copied; NULL members if none */

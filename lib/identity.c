@@ -40,6 +40,7 @@ dfx_identity_free(dfx_identity *identity)
     }
     cJSON_Delete(identity->residue);
     free(identity->warnings);
+    free(identity->conflicts);
     dfx_arena_fini(&identity->arena);
     free(identity);
 }

@@ -6,6 +6,7 @@
  */
 #include <config.h>
 
+#include "identify.h"
 #include "registry.h"
 
 #include <errno.h>
@@ -398,15 +399,76 @@ dfx_place_validate(const dfx_place *place, const dfx_open_options *options,
     return validate(place, NULL, options, found, context, err);
 }
 
+/* Faults of the file, not of the system or the caller. */
+static bool
+is_of_file(dfx_status status)
+{
+    return status == DFX_ERR_FORMAT || status == DFX_ERR_UNSUPPORTED ||
+           status == DFX_ERR_LIMIT || status == DFX_ERR_UNSAFE;
+}
+
+/* A caller's function, and how often it was told of a broken rule. */
+typedef struct fault_counter {
+    dfx_finding_fn *found;
+    void *context;
+    size_t broken;
+} fault_counter;
+
+static void
+count_broken(void *context, const dfx_error *finding)
+{
+    fault_counter *c = context;
+
+    c->broken += finding->status != DFX_OK;
+    c->found(c->context, finding);
+}
+
+/* Where a model that breaks no rule has configs that are not of its tensors. */
+static dfx_status
+find_conflicts(const char *path, const dfx_open_options *options,
+               dfx_finding_fn *found, void *context, dfx_error *err)
+{
+    dfx_index *index = NULL;
+    dfx_identity *identity = NULL;
+    dfx_error fault = {0};
+    dfx_status status = dfx_open(path, options, &index, &fault);
+
+    if (status == DFX_OK)
+        status = dfx_identify(index, NULL, &identity, &fault);
+    for (size_t i = 0; status == DFX_OK && i < identity->conflict_count; i++) {
+        dfx_error finding = {0};
+
+        (void)dfx_fail(&finding, DFX_RULE_FAMILY_CONFIG, DFX_NO_OFFSET, "%s",
+                       identity->conflicts[i]);
+        dfx_error_in_file(&finding, path);
+        found(context, &finding);
+    }
+    dfx_identity_free(identity);
+    dfx_index_free(index);
+    if (is_of_file(status)) {
+        dfx_error_in_file(&fault, path);
+        found(context, &fault);
+        return DFX_OK;
+    }
+    if (status != DFX_OK && err != NULL)
+        *err = fault;
+    return status;
+}
+
 dfx_status
 dfx_validate(const char *path, const dfx_open_options *options,
              dfx_finding_fn *found, void *context, dfx_error *err)
 {
     const dfx_place place = {.path = path};
+    fault_counter counter = {found, context, 0};
 
     if (options == NULL)
         options = &no_options;
-    return validate(&place, options->format, options, found, context, err);
+    DFX_TRY(validate(&place, options->format, options, count_broken, &counter,
+                     err));
+    if (counter.broken > 0)
+        return DFX_OK;
+    return find_conflicts(path, options, found, context, err);
 }
 
 /* ---- Auditing ----------------------------------------------------------- */
@@ -436,14 +498,6 @@ audit_as(const dfx_place *place, const dfx_format *format,
     if (format->audit != NULL)
         return format->audit(place, options, audit, err);
     return validate_as(place, format, options, find_fault, &finder, err);
-}
-
-/* Faults of the file, not of the system or the caller. */
-static bool
-is_of_file(dfx_status status)
-{
-    return status == DFX_ERR_FORMAT || status == DFX_ERR_UNSUPPORTED ||
-           status == DFX_ERR_LIMIT || status == DFX_ERR_UNSAFE;
 }
 
 /* Who cannot be read to the end cannot be told to be safe. */

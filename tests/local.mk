@@ -144,19 +144,23 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_dduf \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_map \
+	tests/fuzz/fuzz_pickle \
 	tests/fuzz/fuzz_safetensors \
 	tests/fuzz/fuzz_sharded \
-	tests/fuzz/fuzz_torch
+	tests/fuzz/fuzz_torch \
+	tests/fuzz/fuzz_zip
 FUZZ_COMMON = tests/fuzz/fuzz.h
 EXTRA_DIST += \
 	tests/fuzz/fuzz_dduf.seeds \
 	tests/fuzz/fuzz_json.seeds \
 	tests/fuzz/fuzz_map.seeds \
 	tests/fuzz/make_maps.py \
+	tests/fuzz/fuzz_pickle.seeds \
 	tests/fuzz/fuzz_safetensors.dict \
 	tests/fuzz/fuzz_safetensors.seeds \
 	tests/fuzz/fuzz_sharded.seeds \
 	tests/fuzz/fuzz_torch.seeds \
+	tests/fuzz/fuzz_zip.seeds \
 	tests/fuzz/run.sh
 DIST_FOLDERS += tests/fuzz/maps tests/fuzz/shards
 check_PROGRAMS += $(FUZZ_TARGETS)
@@ -173,6 +177,8 @@ tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_json_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_map_SOURCES = tests/fuzz/fuzz_map.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_map_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_pickle_SOURCES = tests/fuzz/fuzz_pickle.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_pickle_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_safetensors_SOURCES = \
 	tests/fuzz/fuzz_safetensors.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_safetensors_LDFLAGS = $(FUZZ_LINK)
@@ -180,6 +186,8 @@ tests_fuzz_fuzz_sharded_SOURCES = tests/fuzz/fuzz_sharded.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_sharded_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_torch_SOURCES = tests/fuzz/fuzz_torch.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_torch_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_zip_SOURCES = tests/fuzz/fuzz_zip.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_zip_LDFLAGS = $(FUZZ_LINK)
 
 .PHONY: fuzz-targets
 fuzz-targets: $(FUZZ_TARGETS)

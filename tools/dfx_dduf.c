@@ -23,6 +23,7 @@ static const char *const examples[] = {
     "check model.dduf",
     "extract model.dduf copy/",
     "add model.dduf vae/config.json=copy/vae/config.json",
+    "set model.dduf scheduler.prediction_type=v_prediction",
     NULL,
 };
 
@@ -41,7 +42,9 @@ static const dfx_tool tool = {
         "folder\n"
         "  cat ARCHIVE NAME...          print entries\n"
         "  add ARCHIVE NAME=FILE...     add entries, or replace them\n"
-        "  remove ARCHIVE NAME...       remove entries, or folders of them",
+        "  remove ARCHIVE NAME...       remove entries, or folders of them\n"
+        "  set ARCHIVE NAME.FIELD=VALUE...\n"
+        "                               set fields of components' configs",
     .exit_status = "0 done, 1 failed or broken, 2 wrong use.",
     .examples = examples,
 };
@@ -287,6 +290,27 @@ remove_entries(const request *r)
 }
 
 static int
+set(const request *r)
+{
+    dfx_archive *base = open_archive(r);
+    dfx_archive_options options = r->write;
+    dfx_plan *plan = NULL;
+    dfx_error err = {0};
+    int result = DFX_EXIT_NO;
+
+    if (base == NULL)
+        return DFX_EXIT_NO;
+    options.force = true;
+    if (dfx_archive_set(base, r->operands, r->count, r->archive, &options,
+                        &plan, &err) == DFX_OK)
+        result = run_plan(r, plan, r->archive);
+    else
+        result = fail(r->archive, &err);
+    dfx_archive_free(base);
+    return result;
+}
+
+static int
 extract(const request *r)
 {
     dfx_archive *archive = open_archive(r);
@@ -510,6 +534,7 @@ static const command commands[] = {
     {"cat",     "NAME...",         1, SIZE_MAX, 0,                                    cat},
     {"add",     "NAME=FILE...",    1, SIZE_MAX, WRITES | ARCHIVES | TALKS,            add},
     {"remove",  "NAME...",         1, SIZE_MAX, WRITES | ARCHIVES | TALKS,            remove_entries},
+    {"set",     "NAME.FIELD=VALUE...", 1, SIZE_MAX, WRITES | ARCHIVES | TALKS,        set},
     /* clang-format on */
 };
 

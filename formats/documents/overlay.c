@@ -243,42 +243,25 @@ apply_users(dfx_composer *c, dfx_error *err)
     return DFX_OK;
 }
 
-/* The JSON file that is meant by a component's name. */
-static dfx_composed *
-entry_of(dfx_composer *c, const char *component, size_t size)
+static const char *
+path_at(const void *list, size_t i)
 {
-    static const char *const names[] = {
-        "config.json",
-        "scheduler_config.json",
-        "preprocessor_config.json",
-        "tokenizer_config.json",
-    };
+    const dfx_composer *c = list;
 
-    if (size == strlen("model_index") &&
-        memcmp(component, "model_index", size) == 0)
-        return dfx_composer_find(c, DFX_MODEL_INDEX);
-    for (size_t i = 0; i < c->count; i++) {
-        const char *path = c->entries[i].path;
-
-        if (strncmp(path, component, size) != 0 || path[size] != '/')
-            continue;
-        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
-            if (strcmp(path + size + 1, names[k]) == 0)
-                return &c->entries[i];
-    }
-    return NULL;
+    return c->entries[i].path;
 }
 
 static dfx_status
 merge_sections(dfx_composer *c, const cJSON *doc, dfx_error *err)
 {
     for (const cJSON *part = doc->child; part != NULL; part = part->next) {
-        dfx_composed *e = entry_of(c, part->string, strlen(part->string));
+        size_t i = dfx_config_named(part->string, strlen(part->string), path_at,
+                                    c, c->count);
         cJSON *mine = NULL;
 
-        if (e == NULL)
+        if (i == SIZE_MAX)
             continue; /* it speaks of a part that is not here */
-        DFX_TRY(dfx_composed_open(e, &mine, err));
+        DFX_TRY(dfx_composed_open(&c->entries[i], &mine, err));
         DFX_TRY(merge(mine, part, err));
     }
     return DFX_OK;
@@ -298,63 +281,20 @@ apply_yaml(dfx_composer *c, dfx_error *err)
     return status;
 }
 
-/* "unet, vae, scheduler": what --set can speak of. */
-static dfx_status
-fail_component(dfx_composer *c, const char *setting, dfx_error *err)
-{
-    dfx_text known = {0};
-    dfx_status status;
-
-    for (size_t i = 0; i < c->count; i++) {
-        const char *path = c->entries[i].path;
-        size_t size = strcspn(path, "/.");
-
-        if (entry_of(c, path, size) != &c->entries[i])
-            continue;
-        if (known.size > 0)
-            dfx_text_puts(&known, ", ");
-        dfx_text_add(&known, path, size);
-    }
-    status = dfx_fail_usage(
-        err, "\"%s\" sets a field of no component that is here: %s", setting,
-        known.data != NULL ? known.data : "there is none");
-    dfx_text_fini(&known);
-    return status;
-}
-
-/* "unet.upcast_attention=true": the value is JSON, or else a string. */
-static dfx_status
-apply_setting(dfx_composer *c, const char *setting, dfx_error *err)
-{
-    size_t size = strcspn(setting, ".=");
-    const char *field = setting + size + 1, *value, *name;
-    cJSON *doc = NULL, *node = NULL;
-    dfx_composed *e;
-
-    value = setting[size] == '.' ? strchr(field, '=') : NULL;
-    if (size == 0 || value == NULL || value == field)
-        return dfx_fail_usage(err, "\"%s\" is not COMPONENT.FIELD=VALUE",
-                              setting);
-    e = entry_of(c, setting, size);
-    if (e == NULL)
-        return fail_component(c, setting, err);
-    name = dfx_arena_strndup(c->arena, field, (size_t)(value - field));
-    value++;
-    if (name == NULL)
-        return dfx_fail_nomem(err);
-    DFX_TRY(dfx_composed_open(e, &doc, err));
-    if (dfx_doc_parse(value, strlen(value), "", &node, NULL) != DFX_OK)
-        node = cJSON_CreateString(value);
-    return dfx_composed_set(doc, name, node, err);
-}
-
 static dfx_status
 apply_settings(dfx_composer *c, dfx_error *err)
 {
     const dfx_identify_options *options = c->identity->options;
 
-    for (size_t i = 0; i < options->set_count; i++)
-        DFX_TRY(apply_setting(c, options->set[i], err));
+    for (size_t i = 0; i < options->set_count; i++) {
+        const char *setting = options->set[i];
+        cJSON *doc = NULL;
+        size_t at = 0;
+
+        DFX_TRY(dfx_setting_find(setting, path_at, c, c->count, &at, err));
+        DFX_TRY(dfx_composed_open(&c->entries[at], &doc, err));
+        DFX_TRY(dfx_setting_apply(setting, doc, err));
+    }
     return DFX_OK;
 }
 

@@ -209,8 +209,9 @@ DFX_API DFX_CHECKED dfx_status dfx_extent_read(const dfx_extent *extent,
 
 /*
  * Checks every rule of the format and goes on after a broken one where the
- * format lets it. Calls found for each, with an error filled in as a failed
- * dfx_open would; its status is DFX_OK for what is valid but suspicious.
+ * format lets it; if none is broken, also whether configs say what the tensors
+ * say. Calls found for each, with an error filled in as a failed dfx_open
+ * would; its status is DFX_OK for what is valid but suspicious.
  * Returns DFX_OK if it could judge, whatever it found.
  */
 typedef void dfx_finding_fn(void *context, const dfx_error *finding);
@@ -506,6 +507,17 @@ typedef struct dfx_archive_options {
  */
 DFX_API DFX_CHECKED dfx_status dfx_archive_plan(
     const dfx_archive *base, const dfx_archive_change *changes, size_t count,
+    const char *dst, const dfx_archive_options *options, dfx_plan **plan,
+    dfx_error *err);
+
+/*
+ * The same with fields set in the configs of components, by settings such as
+ * "unet.upcast_attention=true" or "model_index._class_name=..." for the index.
+ * The value is JSON, or else a string. Documents that settings leave as they
+ * are keep their bytes.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_archive_set(
+    const dfx_archive *base, const char *const *settings, size_t count,
     const char *dst, const dfx_archive_options *options, dfx_plan **plan,
     dfx_error *err);
 

@@ -38,7 +38,7 @@ for target; do
     echo "$name: ${FUZZ_SECONDS:-60} s"
     # shellcheck disable=SC2086  # a list
     "$target" -max_total_time="${FUZZ_SECONDS:-60}" -max_len=8192 \
-        -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        -timeout=10 -rss_limit_mb=512 -print_final_stats=1 \
         -artifact_prefix="$PWD/$name-" "$tmp/new/$name" $seeds \
         >"$tmp/log" 2>&1 || {
         cat "$tmp/log"

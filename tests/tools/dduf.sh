@@ -70,7 +70,32 @@ ok "... and all is as it was" cmp a.dduf f.dduf
 status "a folder is removed" 0 dfx-dduf remove f.dduf vae
 ok "... whole" sh -c '! dfx-dduf list f.dduf | grep -q " vae/"'
 
+cp a.dduf s.dduf
+status "a field is set" 0 \
+    dfx-dduf set s.dduf unet.sample_size=96 scheduler.note=none
+dfx-dduf cat s.dduf unet/config.json >got
+ok "... to a number" jq -e '.sample_size == 96' got
+ok "... and nothing else" sh -c \
+    'jq "del(.sample_size)" got >1; jq "del(.sample_size)" model/unet/config.json | cmp - 1'
+ok "... or to a string" sh -c \
+    'dfx-dduf cat s.dduf scheduler/scheduler_config.json | jq -e ".note == \"none\""'
+status "... and all is right" 0 dfx-dduf check s.dduf
+was=$(jq .sample_size model/unet/config.json)
+cp a.dduf s.dduf
+status "a field is set to what it is" 0 dfx-dduf set s.dduf "unet.sample_size=$was"
+ok "... and all is as it was" cmp a.dduf s.dduf
+status "a field of the index" 0 dfx-dduf set s.dduf model_index.note='[1, 2]'
+ok "... is set, too" sh -c \
+    'dfx-dduf cat s.dduf model_index.json | jq -e ".note == [1, 2]"'
+status "a config that is not of its tensors" 0 \
+    dfx-dduf set s.dduf unet.cross_attention_dim=77
+status "... is found" 1 dfx-dduf check s.dduf
+ok "... by rule" grep -qF '[family.config' out
+
 cp a.dduf g.dduf
+status "a component that is not there has no field" 2 dfx-dduf set g.dduf ear.x=1
+ok "... and those that are there are named" grep -q 'scheduler.*unet' err
+status "a setting needs a field" 2 dfx-dduf set g.dduf unet=1
 status "no name leaves the folder" 1 dfx-dduf add g.dduf ../x.json=config.json
 ok "... by rule" grep -qF '[dd.name.dotdot' err
 status "no folder is unlisted" 1 dfx-dduf add g.dduf other/config.json=config.json

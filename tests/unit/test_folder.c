@@ -829,6 +829,14 @@ test_validate(void)
     CHECK_TEXT(f.all[2].rule, "folder.component", "a missing one");
     f.count = 0;
     CHECK_U64(dfx_validate("pipe", NULL, note_finding, &f, &err), DFX_OK,
+              "one whose config is none can");
+    CHECK(f.count == 1 && strcmp(f.all[0].rule, "json.syntax") == 0,
+          "it breaks a rule");
+    put("pipe/unet/config.json", "{}");
+    put("pipe/text_encoder/config.json", "{}");
+    put("pipe/scheduler/scheduler_config.json", "{}");
+    f.count = 0;
+    CHECK_U64(dfx_validate("pipe", NULL, note_finding, &f, &err), DFX_OK,
               "so can a whole one");
     CHECK_U64(f.count, 0, "which has no fault");
     CHECK_U64(dfx_validate("bad", NULL, note_finding, &f, &err), DFX_OK,
