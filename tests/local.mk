@@ -90,7 +90,7 @@ EXTRA_DIST += tests/interop/zipcheck.c
 endif
 
 # By hand, with the Python libraries.
-EXTRA_DIST += tests/interop/diffusers_load.py
+EXTRA_DIST += tests/interop/containers_load.py tests/interop/diffusers_load.py
 
 # What the tests of the tools share.
 EXTRA_DIST += tests/tools/tap.sh

@@ -10,7 +10,14 @@ dfx-convert -q --wrap --to=ckpt m.ckpt wrapped.ckpt
 dfx-convert -q model m.dduf
 dfx-convert -q --plain model plain.dduf
 dfx-convert -q --to=bin model bin
+cp m.dduf removed.dduf
+dfx-dduf -q remove removed.dduf vae
+cp removed.dduf added.dduf
+dfx-dduf -q add added.dduf vae/config.json=model/vae/config.json
+cp m.dduf set.dduf
+dfx-dduf -q set set.dduf unet.sample_size=96
 for file in m.ckpt plain.ckpt wrapped.ckpt m.dduf plain.dduf \
+    removed.dduf added.dduf set.dduf \
     bin/unet/diffusion_pytorch_model.bin bin/text_encoder/pytorch_model.bin; do
     ok "$file" zipcheck "$file"
 done
