@@ -7,7 +7,8 @@ lib_libdfxcore_la_SOURCES += formats/registry.c \
 	formats/folder_weights.c formats/folder_write.c \
 	formats/denied.def formats/globals.def formats/opcodes.def \
 	formats/pickle.c formats/pickle.h formats/pickle_machine.h \
-	formats/pickle_names.c formats/pickle_ops.c formats/pickle_stream.c \
+	formats/pickle_names.c formats/pickle_ops.c formats/pickle_stack.c \
+	formats/pickle_stream.c \
 	formats/python2.def \
 	formats/zip.c formats/zip.h formats/zip_parse.h \
 	formats/zip_local.c formats/zip_open.c formats/zip_write.c \

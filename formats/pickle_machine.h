@@ -81,6 +81,47 @@ const char *dfx_pickle_op_name(uint8_t op);
 void dfx_pickle_print(const dfx_pickle_machine *m, uint8_t op,
                       const dfx_pickle_argument *argument);
 
+/* ---- pickle_stack.c -------------------------------------------------------
+ */
+
+/* A new node, at the opcode that runs. Too many of them break the machine. */
+DFX_CHECKED dfx_status dfx_pickle_make(dfx_pickle_machine *m,
+                                       dfx_pickle_kind kind,
+                                       dfx_pickle_node **out);
+/* Counts a node that another one now holds. */
+void dfx_pickle_hold(dfx_pickle_machine *m, dfx_pickle_node *holder,
+                     const dfx_pickle_node *held);
+/* Appends to a node of the list kinds. */
+DFX_CHECKED dfx_status dfx_pickle_append(dfx_pickle_machine *m,
+                                         dfx_pickle_node *list,
+                                         dfx_pickle_node *item);
+
+DFX_CHECKED dfx_status dfx_pickle_push(dfx_pickle_machine *m,
+                                       dfx_pickle_node *node);
+DFX_CHECKED dfx_status dfx_pickle_push_new(dfx_pickle_machine *m,
+                                           dfx_pickle_kind kind);
+/* A tuple, list or set of count nodes, pushed. */
+DFX_CHECKED dfx_status dfx_pickle_push_list(dfx_pickle_machine *m,
+                                            dfx_pickle_kind kind,
+                                            uint32_t flags,
+                                            dfx_pickle_node **items,
+                                            size_t count);
+/* How many nodes are within reach: those above the last mark. */
+size_t dfx_pickle_reach(const dfx_pickle_machine *m);
+/* Takes the top, or looks at it; NULL: there is none, and the machine breaks.
+ */
+dfx_pickle_node *dfx_pickle_pop(dfx_pickle_machine *m);
+dfx_pickle_node *dfx_pickle_top(dfx_pickle_machine *m);
+/* Takes what is above the last mark, and the mark. What it returns is valid
+   until something is pushed. */
+dfx_pickle_node **dfx_pickle_pop_mark(dfx_pickle_machine *m, size_t *count);
+
+/* Keeps the top by that number, or pushes what is kept by it. */
+DFX_CHECKED dfx_status dfx_pickle_remember(dfx_pickle_machine *m,
+                                           uint64_t number);
+DFX_CHECKED dfx_status dfx_pickle_recall(dfx_pickle_machine *m,
+                                         uint64_t number);
+
 /* ---- pickle_ops.c ---------------------------------------------------------
  */
 

@@ -10,242 +10,6 @@
 #include "json.h"
 #include "pickle_machine.h"
 
-enum {
-    MAX_DEPTH = 1000,
-    MAX_MEMO = 1 << 24,
-    MAX_NODES = 1 << 22,
-    MAX_WEIGHT = 1 << 26 /* a tensor takes some 30 nodes */
-};
-
-/* ---- Nodes ---------------------------------------------------------------
- */
-
-static dfx_status
-make(dfx_pickle_machine *m, dfx_pickle_kind kind, dfx_pickle_node **out)
-{
-    dfx_pickle_node *node;
-
-    if (++m->made > MAX_NODES) {
-        if (!m->told_nodes)
-            dfx_pickle_tell(m, DFX_VERDICT_SUSPICIOUS, DFX_RULE_PK_LIMIT_NODES,
-                            NULL, "more than %d objects", MAX_NODES);
-        m->told_nodes = true;
-        dfx_pickle_break(m, DFX_RULE_PK_LIMIT_NODES, "too many objects");
-    }
-    node = dfx_arena_alloc(m->reading->arena, sizeof *node);
-    if (node == NULL)
-        return dfx_fail_nomem(m->err);
-    *node = (dfx_pickle_node){
-        .kind = kind, .depth = 1, .weight = 1, .at = m->op_at, .next = m->last};
-    m->last = node;
-    *out = node;
-    return DFX_OK;
-}
-
-/* Counts a node that another one now holds. */
-static void
-hold(dfx_pickle_machine *m, dfx_pickle_node *holder,
-     const dfx_pickle_node *held)
-{
-    if (held->depth >= holder->depth)
-        holder->depth = held->depth + 1;
-    holder->weight += held->weight;
-    if (holder->depth > MAX_DEPTH) {
-        holder->depth = MAX_DEPTH;
-        if (!m->told_depth)
-            dfx_pickle_tell(m, DFX_VERDICT_SUSPICIOUS, DFX_RULE_PK_LIMIT_DEPTH,
-                            NULL, "more than %d levels", MAX_DEPTH);
-        m->told_depth = true;
-    }
-    if (holder->weight > MAX_WEIGHT) {
-        holder->weight = MAX_WEIGHT;
-        if (!m->told_weight)
-            dfx_pickle_tell(m, DFX_VERDICT_SUSPICIOUS, DFX_RULE_PK_LIMIT_EXPAND,
-                            NULL, "more than %d objects when written out",
-                            MAX_WEIGHT);
-        m->told_weight = true;
-    }
-}
-
-/* Appends to a node of the list kinds. */
-static dfx_status
-append(dfx_pickle_machine *m, dfx_pickle_node *list, dfx_pickle_node *item)
-{
-    if (list->list.count == list->list.capacity) {
-        size_t capacity =
-            list->list.capacity == 0 ? 4 : 2 * list->list.capacity;
-        dfx_pickle_node **items = dfx_arena_array(m->reading->arena, capacity,
-                                                  sizeof(dfx_pickle_node *));
-
-        if (items == NULL)
-            return dfx_fail_nomem(m->err);
-        if (list->list.count > 0)
-            memcpy(items, list->list.items,
-                   list->list.count * sizeof(dfx_pickle_node *));
-        list->list.items = items;
-        list->list.capacity = capacity;
-    }
-    list->list.items[list->list.count++] = item;
-    hold(m, list, item);
-    return DFX_OK;
-}
-
-/* ---- The stack -----------------------------------------------------------
- */
-
-static dfx_status
-push(dfx_pickle_machine *m, dfx_pickle_node *node)
-{
-    if (!dfx_grow(&m->stack, &m->capacity, m->depth, sizeof(dfx_pickle_node *)))
-        return dfx_fail_nomem(m->err);
-    m->stack[m->depth++] = node;
-    return DFX_OK;
-}
-
-/* Below the last mark nothing is within reach. */
-static size_t
-reach(const dfx_pickle_machine *m)
-{
-    return m->depth - (m->mark_count > 0 ? m->marks[m->mark_count - 1] : 0);
-}
-
-/* Takes the top; NULL: there is none, and the machine breaks. */
-static dfx_pickle_node *
-pop(dfx_pickle_machine *m)
-{
-    if (reach(m) > 0)
-        return m->stack[--m->depth];
-    dfx_pickle_break(m, DFX_RULE_PK_STACK_UNDERFLOW,
-                     "the opcode finds nothing on the stack");
-    return NULL;
-}
-
-static dfx_pickle_node *
-top(dfx_pickle_machine *m)
-{
-    dfx_pickle_node *node = pop(m);
-
-    if (node != NULL)
-        m->depth++;
-    return node;
-}
-
-/* Takes what is above the last mark, and the mark. */
-static dfx_pickle_node **
-pop_mark(dfx_pickle_machine *m, size_t *count)
-{
-    *count = 0;
-    if (m->mark_count == 0) {
-        dfx_pickle_break(m, DFX_RULE_PK_STACK_MARK,
-                         "the opcode finds no mark on the stack");
-        return NULL;
-    }
-    *count = reach(m);
-    m->depth -= *count;
-    m->mark_count--;
-    return m->stack + m->depth;
-}
-
-static dfx_status
-push_new(dfx_pickle_machine *m, dfx_pickle_kind kind)
-{
-    dfx_pickle_node *node = NULL;
-
-    DFX_TRY(make(m, kind, &node));
-    return push(m, node);
-}
-
-/* A tuple, list or set of count nodes, pushed. */
-static dfx_status
-push_list(dfx_pickle_machine *m, dfx_pickle_kind kind, uint32_t flags,
-          dfx_pickle_node **items, size_t count)
-{
-    dfx_pickle_node *node = NULL;
-
-    DFX_TRY(make(m, kind, &node));
-    node->flags = flags;
-    if (count > 0) {
-        node->list.items = dfx_arena_array(m->reading->arena, count,
-                                           sizeof(dfx_pickle_node *));
-        if (node->list.items == NULL)
-            return dfx_fail_nomem(m->err);
-        memcpy(node->list.items, items, count * sizeof(dfx_pickle_node *));
-        node->list.count = node->list.capacity = count;
-    }
-    for (size_t i = 0; i < count; i++)
-        hold(m, node, items[i]);
-    return push(m, node);
-}
-
-/* ---- The memo ------------------------------------------------------------
- */
-
-static struct dfx_pickle_slot *
-find_slot(const dfx_pickle_memo *memo, uint32_t number)
-{
-    size_t i = (number * 2654435769u) & (memo->capacity - 1);
-
-    while (memo->slots[i].node != NULL && memo->slots[i].number != number)
-        i = (i + 1) & (memo->capacity - 1);
-    return &memo->slots[i];
-}
-
-static bool
-grow_memo(dfx_pickle_memo *memo)
-{
-    dfx_pickle_memo larger = {.capacity =
-                                  memo->capacity == 0 ? 64 : 2 * memo->capacity,
-                              .count = memo->count};
-
-    larger.slots = calloc(larger.capacity, sizeof *larger.slots);
-    if (larger.slots == NULL)
-        return false;
-    for (size_t i = 0; i < memo->capacity; i++)
-        if (memo->slots[i].node != NULL)
-            *find_slot(&larger, memo->slots[i].number) = memo->slots[i];
-    free(memo->slots);
-    *memo = larger;
-    return true;
-}
-
-static dfx_status
-remember(dfx_pickle_machine *m, uint64_t number)
-{
-    dfx_pickle_node *node = top(m);
-    struct dfx_pickle_slot *slot;
-
-    if (node == NULL)
-        return DFX_OK;
-    if (number >= MAX_MEMO) {
-        if (!m->told_memo)
-            dfx_pickle_tell(m, DFX_VERDICT_SUSPICIOUS, DFX_RULE_PK_LIMIT_MEMO,
-                            NULL, "memo number %" PRIu64, number);
-        m->told_memo = true;
-        return DFX_OK;
-    }
-    if (2 * (m->memo.count + 1) > m->memo.capacity && !grow_memo(&m->memo))
-        return dfx_fail_nomem(m->err);
-    slot = find_slot(&m->memo, (uint32_t)number);
-    m->memo.count += slot->node == NULL;
-    *slot = (struct dfx_pickle_slot){(uint32_t)number, node};
-    return DFX_OK;
-}
-
-static dfx_status
-recall(dfx_pickle_machine *m, uint64_t number)
-{
-    const struct dfx_pickle_slot *slot = NULL;
-
-    if (m->memo.capacity > 0 && number <= UINT32_MAX)
-        slot = find_slot(&m->memo, (uint32_t)number);
-    if (slot == NULL || slot->node == NULL) {
-        dfx_pickle_break(m, DFX_RULE_PK_MEMO_MISSING,
-                         "nothing was kept as number %" PRIu64, number);
-        return DFX_OK;
-    }
-    return push(m, slot->node);
-}
-
 /* ---- Values --------------------------------------------------------------
  */
 
@@ -254,14 +18,15 @@ push_integer(dfx_pickle_machine *m, const dfx_pickle_argument *a)
 {
     dfx_pickle_node *node = NULL;
 
-    DFX_TRY(make(m, a->fits ? DFX_PICKLE_INT : DFX_PICKLE_LONG, &node));
+    DFX_TRY(
+        dfx_pickle_make(m, a->fits ? DFX_PICKLE_INT : DFX_PICKLE_LONG, &node));
     if (a->fits) {
         node->number = a->integer;
     } else {
         node->text.data = a->text != NULL ? a->text : "";
         node->text.size = a->size;
     }
-    return push(m, node);
+    return dfx_pickle_push(m, node);
 }
 
 static dfx_status
@@ -270,13 +35,13 @@ push_text(dfx_pickle_machine *m, dfx_pickle_kind kind, uint32_t flags,
 {
     dfx_pickle_node *node = NULL;
 
-    DFX_TRY(make(m, a->is_lost ? DFX_PICKLE_OTHER : kind, &node));
+    DFX_TRY(dfx_pickle_make(m, a->is_lost ? DFX_PICKLE_OTHER : kind, &node));
     node->flags = flags;
     if (!a->is_lost) {
         node->text.data = a->text;
         node->text.size = a->size;
     }
-    return push(m, node);
+    return dfx_pickle_push(m, node);
 }
 
 /* A string of Python 2: torch has it decoded as UTF-8. */
@@ -307,9 +72,9 @@ push_bool(dfx_pickle_machine *m, bool truth)
 {
     dfx_pickle_node *node = NULL;
 
-    DFX_TRY(make(m, DFX_PICKLE_BOOL, &node));
+    DFX_TRY(dfx_pickle_make(m, DFX_PICKLE_BOOL, &node));
     node->truth = truth;
-    return push(m, node);
+    return dfx_pickle_push(m, node);
 }
 
 static dfx_status
@@ -317,9 +82,9 @@ push_float(dfx_pickle_machine *m, double value)
 {
     dfx_pickle_node *node = NULL;
 
-    DFX_TRY(make(m, DFX_PICKLE_FLOAT, &node));
+    DFX_TRY(dfx_pickle_make(m, DFX_PICKLE_FLOAT, &node));
     node->real = value;
-    return push(m, node);
+    return dfx_pickle_push(m, node);
 }
 
 /* ---- Containers ----------------------------------------------------------
@@ -364,10 +129,10 @@ collection(dfx_pickle_machine *m, dfx_pickle_node *target, dfx_pickle_kind kind,
         !dfx_pickle_calls(target, DFX_USE_RECONSTRUCT))
         return DFX_OK;
     if (target->kind != DFX_PICKLE_CALL) {
-        return make(m, kind, out);
+        return dfx_pickle_make(m, kind, out);
     }
     if (target->call.items == NULL)
-        DFX_TRY(make(m, kind, &target->call.items));
+        DFX_TRY(dfx_pickle_make(m, kind, &target->call.items));
     if (target->call.items->kind == kind)
         *out = target->call.items;
     return DFX_OK;
@@ -377,7 +142,7 @@ collection(dfx_pickle_machine *m, dfx_pickle_node *target, dfx_pickle_kind kind,
 static dfx_status
 put_pairs(dfx_pickle_machine *m, dfx_pickle_node **items, size_t count)
 {
-    dfx_pickle_node *target = top(m), *into = NULL;
+    dfx_pickle_node *target = dfx_pickle_top(m), *into = NULL;
 
     if (target == NULL)
         return DFX_OK;
@@ -391,9 +156,9 @@ put_pairs(dfx_pickle_machine *m, dfx_pickle_node **items, size_t count)
                              "a key that cannot be hashed");
             return DFX_OK;
         }
-        DFX_TRY(append(m, into, items[i]));
+        DFX_TRY(dfx_pickle_append(m, into, items[i]));
         if (into != target)
-            hold(m, target, items[i]);
+            dfx_pickle_hold(m, target, items[i]);
     }
     return DFX_OK;
 }
@@ -402,7 +167,7 @@ static dfx_status
 put_items(dfx_pickle_machine *m, dfx_pickle_kind kind, dfx_pickle_use use,
           dfx_pickle_node **items, size_t count)
 {
-    dfx_pickle_node *target = top(m), *into = NULL;
+    dfx_pickle_node *target = dfx_pickle_top(m), *into = NULL;
 
     if (target == NULL)
         return DFX_OK;
@@ -412,9 +177,9 @@ put_items(dfx_pickle_machine *m, dfx_pickle_kind kind, dfx_pickle_use use,
                         NULL, "items for what is no %s",
                         kind == DFX_PICKLE_SET ? "set" : "list");
     for (size_t i = 0; into != NULL && i < count; i++) {
-        DFX_TRY(append(m, into, items[i]));
+        DFX_TRY(dfx_pickle_append(m, into, items[i]));
         if (into != target)
-            hold(m, target, items[i]);
+            dfx_pickle_hold(m, target, items[i]);
     }
     return DFX_OK;
 }
@@ -423,7 +188,7 @@ static dfx_status
 put_marked_pairs(dfx_pickle_machine *m)
 {
     size_t count;
-    dfx_pickle_node **items = pop_mark(m, &count);
+    dfx_pickle_node **items = dfx_pickle_pop_mark(m, &count);
 
     if (items == NULL)
         return DFX_OK;
@@ -448,26 +213,26 @@ push_call(dfx_pickle_machine *m, dfx_pickle_node *callable,
     if (args->kind != DFX_PICKLE_TUPLE) {
         dfx_pickle_tell(m, DFX_VERDICT_CANNOT_TELL, DFX_RULE_PK_STACK_TYPE,
                         NULL, "the arguments of a call are no tuple");
-        DFX_TRY(make(m, DFX_PICKLE_TUPLE, &args));
+        DFX_TRY(dfx_pickle_make(m, DFX_PICKLE_TUPLE, &args));
     }
     if (callable->kind != DFX_PICKLE_GLOBAL)
         dfx_pickle_tell(m, DFX_VERDICT_CANNOT_TELL, DFX_RULE_PK_REDUCE_CALLABLE,
                         NULL, "what is called is no name");
-    DFX_TRY(make(m, DFX_PICKLE_CALL, &call));
+    DFX_TRY(dfx_pickle_make(m, DFX_PICKLE_CALL, &call));
     call->flags = flags;
     call->call.callable = callable;
     call->call.args = args;
-    hold(m, call, callable);
-    hold(m, call, args);
+    dfx_pickle_hold(m, call, callable);
+    dfx_pickle_hold(m, call, args);
     dfx_pickle_judge_call(m, call);
-    return push(m, call);
+    return dfx_pickle_push(m, call);
 }
 
 static dfx_status
 call_top(dfx_pickle_machine *m, uint32_t flags)
 {
-    dfx_pickle_node *args = pop(m);
-    dfx_pickle_node *callable = args != NULL ? pop(m) : NULL;
+    dfx_pickle_node *args = dfx_pickle_pop(m);
+    dfx_pickle_node *callable = args != NULL ? dfx_pickle_pop(m) : NULL;
 
     return callable == NULL ? DFX_OK : push_call(m, callable, args, flags);
 }
@@ -476,15 +241,15 @@ call_top(dfx_pickle_machine *m, uint32_t flags)
 static dfx_status
 call_with_names(dfx_pickle_machine *m)
 {
-    dfx_pickle_node *names = pop(m);
-    dfx_pickle_node *args = names != NULL ? pop(m) : NULL;
-    dfx_pickle_node *callable = args != NULL ? pop(m) : NULL;
+    dfx_pickle_node *names = dfx_pickle_pop(m);
+    dfx_pickle_node *args = names != NULL ? dfx_pickle_pop(m) : NULL;
+    dfx_pickle_node *callable = args != NULL ? dfx_pickle_pop(m) : NULL;
 
     if (callable == NULL)
         return DFX_OK;
     if (args->kind == DFX_PICKLE_TUPLE &&
         (names->kind != DFX_PICKLE_DICT || names->list.count > 0))
-        DFX_TRY(append(m, args, names));
+        DFX_TRY(dfx_pickle_append(m, args, names));
     return push_call(m, callable, args, DFX_PICKLE_NEW);
 }
 
@@ -495,8 +260,8 @@ call_marked(dfx_pickle_machine *m, dfx_pickle_node *callable,
 {
     dfx_pickle_node *tuple;
 
-    DFX_TRY(push_list(m, DFX_PICKLE_TUPLE, 0, args, count));
-    tuple = pop(m);
+    DFX_TRY(dfx_pickle_push_list(m, DFX_PICKLE_TUPLE, 0, args, count));
+    tuple = dfx_pickle_pop(m);
     return tuple == NULL ? DFX_OK
                          : push_call(m, callable, tuple, DFX_PICKLE_NEW);
 }
@@ -506,16 +271,16 @@ push_global(dfx_pickle_machine *m, const char *module, const char *name)
 {
     dfx_pickle_node *node = NULL;
 
-    DFX_TRY(make(m, DFX_PICKLE_GLOBAL, &node));
+    DFX_TRY(dfx_pickle_make(m, DFX_PICKLE_GLOBAL, &node));
     DFX_TRY(dfx_pickle_import(m, node, module, name));
-    return push(m, node);
+    return dfx_pickle_push(m, node);
 }
 
 static dfx_status
 push_stack_global(dfx_pickle_machine *m)
 {
-    dfx_pickle_node *name = pop(m);
-    dfx_pickle_node *module = name != NULL ? pop(m) : NULL;
+    dfx_pickle_node *name = dfx_pickle_pop(m);
+    dfx_pickle_node *module = name != NULL ? dfx_pickle_pop(m) : NULL;
 
     if (module == NULL)
         return DFX_OK;
@@ -527,7 +292,7 @@ push_stack_global(dfx_pickle_machine *m)
     else
         dfx_pickle_tell(m, DFX_VERDICT_CANNOT_TELL, DFX_RULE_PK_STACK_TYPE,
                         NULL, "the name to import is no text");
-    return push_new(m, DFX_PICKLE_OTHER);
+    return dfx_pickle_push_new(m, DFX_PICKLE_OTHER);
 }
 
 /* Objects whose state is data. */
@@ -554,8 +319,8 @@ takes_state(const dfx_pickle_node *target)
 static dfx_status
 build(dfx_pickle_machine *m)
 {
-    dfx_pickle_node *state = pop(m);
-    dfx_pickle_node *target = state != NULL ? top(m) : NULL;
+    dfx_pickle_node *state = dfx_pickle_pop(m);
+    dfx_pickle_node *target = state != NULL ? dfx_pickle_top(m) : NULL;
 
     if (target == NULL)
         return DFX_OK;
@@ -592,10 +357,10 @@ push_persistent(dfx_pickle_machine *m, dfx_pickle_node *id, bool is_text)
             m, is_text ? DFX_VERDICT_CANNOT_TELL : DFX_VERDICT_SUSPICIOUS,
             DFX_RULE_PK_PERSID_TYPE, NULL,
             "a persistent id that is no storage");
-    DFX_TRY(make(m, DFX_PICKLE_PERSID, &node));
+    DFX_TRY(dfx_pickle_make(m, DFX_PICKLE_PERSID, &node));
     node->id = id;
-    hold(m, node, id);
-    return push(m, node);
+    dfx_pickle_hold(m, node, id);
+    return dfx_pickle_push(m, node);
 }
 
 /* ---- Opcodes -------------------------------------------------------------
@@ -618,7 +383,7 @@ OPCODE(MARK)
 
 OPCODE(STOP)
 {
-    dfx_pickle_node *root = pop(m);
+    dfx_pickle_node *root = dfx_pickle_pop(m);
 
     UNUSED;
     if (root == NULL)
@@ -635,10 +400,10 @@ OPCODE(STOP)
 OPCODE(POP)
 {
     UNUSED;
-    if (reach(m) == 0 && m->mark_count > 0)
+    if (dfx_pickle_reach(m) == 0 && m->mark_count > 0)
         m->mark_count--;
     else
-        (void)pop(m);
+        (void)dfx_pickle_pop(m);
     return DFX_OK;
 }
 
@@ -647,22 +412,22 @@ OPCODE(POP_MARK)
     size_t count;
 
     UNUSED;
-    (void)pop_mark(m, &count);
+    (void)dfx_pickle_pop_mark(m, &count);
     return DFX_OK;
 }
 
 OPCODE(DUP)
 {
-    dfx_pickle_node *node = top(m);
+    dfx_pickle_node *node = dfx_pickle_top(m);
 
     UNUSED;
-    return node == NULL ? DFX_OK : push(m, node);
+    return node == NULL ? DFX_OK : dfx_pickle_push(m, node);
 }
 
 OPCODE(NONE)
 {
     UNUSED;
-    return push_new(m, DFX_PICKLE_NONE);
+    return dfx_pickle_push_new(m, DFX_PICKLE_NONE);
 }
 
 OPCODE(NEWTRUE)
@@ -728,39 +493,40 @@ OPCODE(BYTEARRAY8)
 OPCODE(EMPTY_TUPLE)
 {
     UNUSED;
-    return push_new(m, DFX_PICKLE_TUPLE);
+    return dfx_pickle_push_new(m, DFX_PICKLE_TUPLE);
 }
 
 OPCODE(EMPTY_LIST)
 {
     UNUSED;
-    return push_new(m, DFX_PICKLE_LIST);
+    return dfx_pickle_push_new(m, DFX_PICKLE_LIST);
 }
 
 OPCODE(EMPTY_DICT)
 {
     UNUSED;
-    return push_new(m, DFX_PICKLE_DICT);
+    return dfx_pickle_push_new(m, DFX_PICKLE_DICT);
 }
 
 OPCODE(EMPTY_SET)
 {
     UNUSED;
-    return push_new(m, DFX_PICKLE_SET);
+    return dfx_pickle_push_new(m, DFX_PICKLE_SET);
 }
 
 /* The last count objects as a tuple. */
 static dfx_status
 tuple_of(dfx_pickle_machine *m, size_t count)
 {
-    if (reach(m) < count) {
+    if (dfx_pickle_reach(m) < count) {
         dfx_pickle_break(m, DFX_RULE_PK_STACK_UNDERFLOW,
                          "the opcode finds %zu of %zu objects on the stack",
-                         reach(m), count);
+                         dfx_pickle_reach(m), count);
         return DFX_OK;
     }
     m->depth -= count;
-    return push_list(m, DFX_PICKLE_TUPLE, 0, m->stack + m->depth, count);
+    return dfx_pickle_push_list(m, DFX_PICKLE_TUPLE, 0, m->stack + m->depth,
+                                count);
 }
 
 OPCODE(TUPLE1)
@@ -786,9 +552,10 @@ static dfx_status
 list_of_marked(dfx_pickle_machine *m, dfx_pickle_kind kind, uint32_t flags)
 {
     size_t count;
-    dfx_pickle_node **items = pop_mark(m, &count);
+    dfx_pickle_node **items = dfx_pickle_pop_mark(m, &count);
 
-    return items == NULL ? DFX_OK : push_list(m, kind, flags, items, count);
+    return items == NULL ? DFX_OK
+                         : dfx_pickle_push_list(m, kind, flags, items, count);
 }
 
 OPCODE(TUPLE)
@@ -812,7 +579,7 @@ OPCODE(FROZENSET)
 OPCODE(DICT)
 {
     size_t count;
-    dfx_pickle_node **items = pop_mark(m, &count);
+    dfx_pickle_node **items = dfx_pickle_pop_mark(m, &count);
 
     UNUSED;
     if (items == NULL)
@@ -822,13 +589,13 @@ OPCODE(DICT)
                          count);
         return DFX_OK;
     }
-    return push_list(m, DFX_PICKLE_DICT, 0, items, count);
+    return dfx_pickle_push_list(m, DFX_PICKLE_DICT, 0, items, count);
 }
 
 OPCODE(SETITEM)
 {
     UNUSED;
-    if (reach(m) < 2) {
+    if (dfx_pickle_reach(m) < 2) {
         dfx_pickle_break(m, DFX_RULE_PK_STACK_UNDERFLOW,
                          "SETITEM finds no pair on the stack");
         return DFX_OK;
@@ -845,7 +612,7 @@ OPCODE(SETITEMS)
 
 OPCODE(APPEND)
 {
-    dfx_pickle_node *item = pop(m);
+    dfx_pickle_node *item = dfx_pickle_pop(m);
 
     UNUSED;
     return item == NULL ? DFX_OK
@@ -855,7 +622,7 @@ OPCODE(APPEND)
 OPCODE(APPENDS)
 {
     size_t count;
-    dfx_pickle_node **items = pop_mark(m, &count);
+    dfx_pickle_node **items = dfx_pickle_pop_mark(m, &count);
 
     UNUSED;
     return items == NULL
@@ -866,7 +633,7 @@ OPCODE(APPENDS)
 OPCODE(ADDITEMS)
 {
     size_t count;
-    dfx_pickle_node **items = pop_mark(m, &count);
+    dfx_pickle_node **items = dfx_pickle_pop_mark(m, &count);
 
     UNUSED;
     return items == NULL
@@ -876,18 +643,18 @@ OPCODE(ADDITEMS)
 
 OPCODE(PUT)
 {
-    return remember(m, a->number);
+    return dfx_pickle_remember(m, a->number);
 }
 
 OPCODE(MEMOIZE)
 {
     UNUSED;
-    return remember(m, m->memo.count);
+    return dfx_pickle_remember(m, m->memo.count);
 }
 
 OPCODE(GET)
 {
-    return recall(m, a->number);
+    return dfx_pickle_recall(m, a->number);
 }
 
 OPCODE(GLOBAL)
@@ -922,7 +689,7 @@ OPCODE(NEWOBJ_EX)
 OPCODE(OBJ)
 {
     size_t count;
-    dfx_pickle_node **items = pop_mark(m, &count);
+    dfx_pickle_node **items = dfx_pickle_pop_mark(m, &count);
 
     UNUSED;
     if (items != NULL && count == 0)
@@ -936,12 +703,12 @@ OPCODE(OBJ)
 OPCODE(INST)
 {
     size_t count;
-    dfx_pickle_node **items = pop_mark(m, &count);
+    dfx_pickle_node **items = dfx_pickle_pop_mark(m, &count);
     dfx_pickle_node *node = NULL;
 
     if (items == NULL)
         return DFX_OK;
-    DFX_TRY(make(m, DFX_PICKLE_GLOBAL, &node));
+    DFX_TRY(dfx_pickle_make(m, DFX_PICKLE_GLOBAL, &node));
     DFX_TRY(dfx_pickle_import(m, node, a->text, a->second));
     return call_marked(m, node, items, count);
 }
@@ -957,13 +724,13 @@ OPCODE(PERSID)
     dfx_pickle_node *id;
 
     DFX_TRY(push_string(m, a));
-    id = pop(m);
+    id = dfx_pickle_pop(m);
     return id == NULL ? DFX_OK : push_persistent(m, id, true);
 }
 
 OPCODE(BINPERSID)
 {
-    dfx_pickle_node *id = pop(m);
+    dfx_pickle_node *id = dfx_pickle_pop(m);
 
     UNUSED;
     return id == NULL ? DFX_OK : push_persistent(m, id, false);
@@ -974,7 +741,7 @@ OPCODE(EXT1)
     UNUSED;
     dfx_pickle_tell(m, DFX_VERDICT_SUSPICIOUS, DFX_RULE_PK_OPCODE_EXT, NULL,
                     "an extension code names what the loader has registered");
-    return push_new(m, DFX_PICKLE_OTHER);
+    return dfx_pickle_push_new(m, DFX_PICKLE_OTHER);
 }
 
 OPCODE(NEXT_BUFFER)
@@ -982,7 +749,7 @@ OPCODE(NEXT_BUFFER)
     UNUSED;
     dfx_pickle_tell(m, DFX_VERDICT_CANNOT_TELL, DFX_RULE_PK_OPCODE_BUFFER, NULL,
                     "a buffer from outside the stream");
-    return push_new(m, DFX_PICKLE_OTHER);
+    return dfx_pickle_push_new(m, DFX_PICKLE_OTHER);
 }
 
 OPCODE(READONLY_BUFFER)
@@ -990,7 +757,7 @@ OPCODE(READONLY_BUFFER)
     UNUSED;
     dfx_pickle_tell(m, DFX_VERDICT_CANNOT_TELL, DFX_RULE_PK_OPCODE_BUFFER, NULL,
                     "a buffer from outside the stream");
-    (void)top(m);
+    (void)dfx_pickle_top(m);
     return DFX_OK;
 }
 
