@@ -49,7 +49,9 @@ check_TESTS = \
 	tests/golden/test_torch_write \
 	tests/unit/test_audit \
 	tests/unit/test_cast \
+	tests/unit/test_compress \
 	tests/unit/test_configs \
+	tests/unit/test_crc \
 	tests/unit/test_digest \
 	tests/unit/test_document \
 	tests/unit/test_error \
@@ -70,6 +72,7 @@ check_TESTS = \
 	tests/unit/test_plan \
 	tests/unit/test_rules \
 	tests/unit/test_sharded \
+	tests/unit/test_spool \
 	tests/unit/test_strided \
 	tests/unit/test_synth \
 	tests/unit/test_torch \
