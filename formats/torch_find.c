@@ -191,7 +191,7 @@ reach_of(const dfx_torch_tensor *t, uint64_t *elements)
             dfx_ckd_add(&last, last, step))
             return UINT64_MAX;
     if (dfx_ckd_add(&last, last, 1) ||
-        dfx_ckd_mul(&bytes, last, (uint64_t)(dfx_type_bits(t->type) + 7) / 8))
+        dfx_ckd_mul(&bytes, last, dfx_type_unit(t->type).bytes))
         return UINT64_MAX;
     return bytes;
 }
@@ -217,7 +217,7 @@ check_view(walk *w, const dfx_torch_tensor *t, const dfx_pickle_node *at)
         tell(w, DFX_RULE_PT_VIEW_BOUNDS, at, "reaches beyond its storage");
         return false;
     }
-    bytes = elements * ((dfx_type_bits(t->type) + 7) / 8);
+    bytes = elements * dfx_type_unit(t->type).bytes;
     if (bytes > ALWAYS && bytes / MAX_REPEAT > t->storage->size) {
         tell(w, DFX_RULE_PT_LIMIT_EXPAND, at,
              "has many times the elements of its storage");
@@ -429,13 +429,13 @@ take_storage(walk *w, const dfx_pickle_node *node)
 
     if (w->file->is_tar)
         return take_named(w, node);
-    if (!find_storage(w, node, &t, &start) || dfx_type_bits(t.type) < 8)
+    if (!find_storage(w, node, &t, &start) || dfx_type_size(t.type) == 0)
         return DFX_OK;
     t.shape = dfx_arena_array(&w->file->arena, 1, sizeof *t.shape);
     t.stride = dfx_arena_array(&w->file->arena, 1, sizeof *t.stride);
     if (t.shape == NULL || t.stride == NULL)
         return dfx_fail_nomem(w->err);
-    t.shape[0] = t.storage->size / (dfx_type_bits(t.type) / 8);
+    t.shape[0] = t.storage->size / dfx_type_size(t.type);
     t.stride[0] = 1;
     if (t.kind != NULL && strcmp(t.kind, "bytes") == 0)
         t.kind = NULL;
@@ -674,14 +674,13 @@ dfx_status
 dfx_torch_open(dfx_torch_file *file, const dfx_torch_tensor *t,
                dfx_extent *data, dfx_error *err)
 {
-    unsigned bits = dfx_type_bits(t->type);
     const dfx_strided view = {
         .type = t->type,
         .rank = t->rank,
         .shape = t->shape,
         .stride = t->stride,
         .offset = t->offset,
-        .big_endian = file->big_endian && bits > 8,
+        .big_endian = file->big_endian && dfx_type_size(t->type) > 1,
         .conjugate = t->conjugate,
         .negate = t->negate,
     };
@@ -691,9 +690,11 @@ dfx_torch_open(dfx_torch_file *file, const dfx_torch_tensor *t,
     for (uint32_t i = 0; i < t->rank; i++)
         count *= t->shape[i]; /* checked: below 2^40 */
     if (is_packed(t) && !view.big_endian && !t->conjugate && !t->negate) {
-        *data =
-            (dfx_extent){t->storage->io, count > 0 ? t->offset * bits / 8 : 0,
-                         count * bits / 8};
+        *data = (dfx_extent){
+            t->storage->io,
+            count > 0 ? dfx_type_bytes(t->type, t->offset) : 0,
+            dfx_type_bytes(t->type, count),
+        };
         return DFX_OK;
     }
     DFX_TRY(dfx_io_open_strided(t->storage->io, &view, &io, err));

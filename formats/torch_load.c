@@ -81,7 +81,7 @@ dfx_torch_bytes(const dfx_pickle_global *type, uint64_t elements)
     if (type->kind != NULL && strstr(type->kind, "2x4") != NULL)
         return elements / 4 + (elements % 4 != 0);
     if (dfx_ckd_mul(&bytes, elements,
-                    (uint64_t)(dfx_type_bits(type->type) / 8)))
+                    dfx_type_size(type->type)))
         return UINT64_MAX;
     return bytes;
 }

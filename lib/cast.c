@@ -40,14 +40,14 @@ cast_by_table(dfx_type from, dfx_type to, const void *src, void *dst,
     for (size_t i = 0; i < sizeof all; i++)
         all[i] = (unsigned char)i;
     dfx_cast_ref(from, to, all, table, sizeof all);
-    switch (dfx_type_bits(to)) {
-    case 8:
+    switch (dfx_type_size(to)) {
+    case 1:
         look_up(table, src, dst, count, 1);
         break;
-    case 16:
+    case 2:
         look_up(table, src, dst, count, 2);
         break;
-    case 32:
+    case 4:
         look_up(table, src, dst, count, 4);
         break;
     default:
@@ -64,7 +64,7 @@ dfx_cast_at(dfx_cpu level, dfx_type from, dfx_type to, const void *src,
 
     if (fn != NULL)
         fn(&dfx_float_formats[to], src, dst, count);
-    else if (level != DFX_CPU_REF && from != to && dfx_type_bits(from) == 8 &&
+    else if (level != DFX_CPU_REF && from != to && dfx_type_size(from) == 1 &&
              count > 1024) /* four times what the table costs */
         cast_by_table(from, to, src, dst, count);
     else
@@ -81,7 +81,8 @@ void
 dfx_to_f64(dfx_type from, const void *src, double *dst, size_t count)
 {
     const unsigned char *in = src;
-    unsigned bits = dfx_type_bits(from);
+    size_t size = dfx_type_size(from);
+    unsigned above = 64 - 8 * (unsigned)size;
     bool is_signed = dfx_type_signed(from);
 
     if (dfx_type_class(from) == DFX_CLASS_FLOAT) {
@@ -91,9 +92,9 @@ dfx_to_f64(dfx_type from, const void *src, double *dst, size_t count)
     for (size_t i = 0; i < count; i++) {
         uint64_t code = 0;
 
-        memcpy(&code, in + i * (bits / 8), bits / 8);
+        memcpy(&code, in + i * size, size);
         if (is_signed) /* the sign bit goes to the top and comes back down */
-            dst[i] = (double)((int64_t)(code << (64 - bits)) >> (64 - bits));
+            dst[i] = (double)((int64_t)(code << above) >> above);
         else
             dst[i] = (double)code;
     }

@@ -167,7 +167,7 @@ dfx_cast_ref(dfx_type from, dfx_type to, const void *src, void *dst,
 {
     const dfx_float_format *f = &dfx_float_formats[from];
     const dfx_float_format *t = &dfx_float_formats[to];
-    size_t from_size = dfx_type_bits(from) / 8, to_size = dfx_type_bits(to) / 8;
+    size_t from_size = dfx_type_size(from), to_size = dfx_type_size(to);
     const unsigned char *in = src;
     unsigned char *out = dst;
 

@@ -207,7 +207,7 @@ compare_bands(const dfx_expr *a, const dfx_expr *b, bands *pair, bool *same,
     for (uint64_t at = 0; at < b->elements; at += BAND) {
         uint64_t left = b->elements - at;
         size_t count = left < BAND ? (size_t)left : BAND;
-        size_t size = (count * dfx_type_bits(b->type) + 7) / 8;
+        size_t size = (size_t)dfx_type_bytes(b->type, count);
 
         DFX_TRY(dfx_expr_pull(a, at, count, pair->a, err));
         DFX_TRY(dfx_expr_pull(b, at, count, pair->b, err));

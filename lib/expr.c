@@ -24,6 +24,9 @@
  */
 enum { SCRATCH = 64 * 1024 };
 
+/* Bytes of the largest unit: a block of Q8_K. */
+enum { MAX_UNIT = 292 };
+
 /* Rows of a transposed tensor are read whole up to this size. */
 enum { SHORT_ROW = SCRATCH / 8 };
 
@@ -146,10 +149,11 @@ dfx_expr_rows(dfx_arena *arena, const dfx_expr *x, uint64_t first,
                           "rows %" PRIu64 " + %" PRIu64
                           " are not inside its %" PRIu64,
                           first, count, x->shape[0]);
-    /* Of types below 8 bits a row may start in the middle of a byte. */
-    if (first * row_elements(x) * dfx_type_bits(x->type) % 8 != 0)
-        return fail_shape(x, err, "row %" PRIu64 " starts within a byte",
-                          first);
+    /* A row may start in the middle of a byte, or of a block. */
+    if (first * row_elements(x) % dfx_type_unit(x->type).elements != 0)
+        return fail_shape(x, err, "row %" PRIu64 " starts within a %s", first,
+                          dfx_type_class(x->type) == DFX_CLASS_BLOCK ? "block"
+                                                                     : "byte");
     shape = dfx_arena_array(arena, x->rank, sizeof *shape);
     if (shape == NULL)
         return dfx_fail_nomem(err);
@@ -229,7 +233,7 @@ dfx_expr_transpose(dfx_arena *arena, const dfx_expr *x, const dfx_expr **out,
     if (x->rank != 2)
         return fail_shape(
             x, err, "has %" PRIu32 " dimensions; a transpose takes 2", x->rank);
-    if (dfx_type_bits(x->type) % 8 != 0)
+    if (dfx_type_size(x->type) == 0)
         return fail_shape(x, err, "%s elements are no whole bytes",
                           dfx_type_name(x->type));
     shape[0] = x->shape[1];
@@ -279,7 +283,7 @@ static dfx_status
 check_made(const dfx_expr *x, double least, double most, dfx_error *err)
 {
     dfx_class class = dfx_type_class(x->type);
-    unsigned bits = dfx_type_bits(x->type);
+    unsigned bits = 8 * dfx_type_size(x->type);
 
     if (class == DFX_CLASS_FLOAT &&
         (x->type == DFX_TYPE_F64 || dfx_type_castable(DFX_TYPE_F64, x->type)))
@@ -340,11 +344,11 @@ dfx_expr_bytes(dfx_arena *arena, const void *data, size_t size,
 
 /* ---- Pulling ---------------------------------------------------------- */
 
-/* Bytes of count elements of x, which has as many: its bits were counted. */
+/* Bytes of count elements of x, which has as many: they were counted. */
 static size_t
 bytes_of(const dfx_expr *x, uint64_t count)
 {
-    return (size_t)(count * dfx_type_bits(x->type) / 8);
+    return (size_t)dfx_type_bytes(x->type, count);
 }
 
 static size_t
@@ -394,7 +398,7 @@ pull_cast(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
           dfx_error *err)
 {
     const dfx_expr *arg = x->args[0];
-    size_t room = min_size(count, SCRATCH * 8 / dfx_type_bits(arg->type));
+    size_t room = min_size(count, SCRATCH / dfx_type_size(arg->type));
     unsigned char *scratch = malloc(bytes_of(arg, room) + 1);
     unsigned char *p = out;
     dfx_status status = DFX_OK;
@@ -620,17 +624,16 @@ dfx_expr_pull(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
     return dfx_fail_usage(err, "no such expression");
 }
 
-/* Pulls the few elements around a range that cuts through them. */
+/* Pulls the unit around a range that cuts through it. */
 static dfx_status
-pull_within(const dfx_expr *x, uint64_t unit, uint64_t offset, size_t size,
+pull_within(const dfx_expr *x, dfx_unit unit, uint64_t offset, size_t size,
             unsigned char *out, dfx_error *err)
 {
-    unsigned char whole[8]; /* the largest unit: an F64 */
-    unsigned bits = dfx_type_bits(x->type);
-    uint64_t start = offset / unit * unit;
+    unsigned char whole[MAX_UNIT];
 
-    DFX_TRY(dfx_expr_pull(x, start * 8 / bits, unit * 8 / bits, whole, err));
-    memcpy(out, whole + (offset - start), size);
+    DFX_TRY(dfx_expr_pull(x, offset / unit.bytes * unit.elements, unit.elements,
+                          whole, err));
+    memcpy(out, whole + offset % unit.bytes, size);
     return DFX_OK;
 }
 
@@ -638,11 +641,9 @@ dfx_status
 dfx_expr_pull_bytes(const dfx_expr *x, uint64_t offset, size_t size, void *out,
                     dfx_error *err)
 {
-    unsigned bits = dfx_type_bits(x->type);
-    /* Bytes of the fewest elements that fill whole bytes: 3 of 6-bit ones. */
-    uint64_t unit = bits % 8 == 0 ? bits / 8 : bits == 6 ? 3 : 1;
+    dfx_unit unit = dfx_type_unit(x->type);
     unsigned char *p = out;
-    size_t head = (size_t)((unit - offset % unit) % unit);
+    size_t head = (size_t)((unit.bytes - offset % unit.bytes) % unit.bytes);
     size_t whole;
 
     head = head < size ? head : size;
@@ -651,8 +652,9 @@ dfx_expr_pull_bytes(const dfx_expr *x, uint64_t offset, size_t size, void *out,
     offset += head;
     p += head;
     size -= head;
-    whole = (size_t)(size / unit * unit);
-    DFX_TRY(dfx_expr_pull(x, offset * 8 / bits, whole * 8 / bits, p, err));
+    whole = size / unit.bytes * unit.bytes;
+    DFX_TRY(dfx_expr_pull(x, offset / unit.bytes * unit.elements,
+                          whole / unit.bytes * unit.elements, p, err));
     if (whole < size)
         DFX_TRY(
             pull_within(x, unit, offset + whole, size - whole, p + whole, err));

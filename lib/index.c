@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "types.h"
 
 /* Far above any model, far below what would hurt; see limit.index. */
 enum {
@@ -108,6 +109,7 @@ dfx_status
 dfx_tensor_size(dfx_type type, uint32_t rank, const uint64_t *shape,
                 uint64_t *elements, uint64_t *bytes, dfx_error *err)
 {
+    dfx_unit unit = dfx_type_unit(type);
     uint64_t count = 1, bits;
 
     for (uint32_t i = 0; i < rank; i++)
@@ -115,16 +117,19 @@ dfx_tensor_size(dfx_type type, uint32_t rank, const uint64_t *shape,
             return dfx_fail(
                 err, DFX_RULE_TENSOR_OVERFLOW, DFX_NO_OFFSET,
                 "the product of %" PRIu32 " dimensions exceeds 64 bits", rank);
-    if (dfx_ckd_mul(&bits, count, dfx_type_bits(type)))
+    if (dfx_ckd_mul(&bits, count, unit.bytes) ||
+        dfx_ckd_mul(&bits, bits / unit.elements, 8))
         return dfx_fail(err, DFX_RULE_TENSOR_OVERFLOW, DFX_NO_OFFSET,
                         "the bits of %" PRIu64 " elements exceed 64 bits",
                         count);
-    if (bits % 8 != 0)
+    if (dfx_type_class(type) == DFX_CLASS_BLOCK
+            ? rank == 0 || shape[rank - 1] % unit.elements != 0
+            : count % unit.elements != 0)
         return dfx_fail(err, DFX_RULE_TENSOR_BITS, DFX_NO_OFFSET,
-                        "%" PRIu64 " elements of %u bits fill no whole bytes",
-                        count, dfx_type_bits(type));
+                        "%" PRIu64 " elements of %s fill no whole bytes",
+                        rank > 0 ? shape[rank - 1] : 1, dfx_type_name(type));
     *elements = count;
-    *bytes = bits / 8;
+    *bytes = dfx_type_bytes(type, count);
     return DFX_OK;
 }
 

@@ -379,11 +379,11 @@ dfx_io_open_strided(const dfx_io *base, const dfx_strided *view, dfx_io **io,
                     dfx_error *err)
 {
     dfx_class class = dfx_type_class(view->type);
-    size_t element = dfx_type_bits(view->type) / 8;
+    size_t element = dfx_type_size(view->type);
     strided *made;
     uint64_t count = 0, bytes;
 
-    if (dfx_type_bits(view->type) % 8 != 0 || element > MAX_ELEMENT ||
+    if (element == 0 || element > MAX_ELEMENT ||
         !measure(view, dfx_io_size(base), element, &count) ||
         dfx_ckd_mul(&bytes, count, (uint64_t)element))
         return dfx_fail_usage(err, "a view that reaches beyond its storage");

@@ -51,6 +51,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/spool.c lib/spool.h \
 	lib/sums.c lib/sums.h \
 	lib/target.c lib/target.h \
+	lib/codecs/codecs.def \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
 	lib/version.c \

@@ -11,31 +11,47 @@
 static const struct {
     const char *name;    /* as safetensors spells it */
     const char *aliases; /* separated by single spaces */
-    unsigned bits;
+    dfx_unit unit;
     dfx_class class;
     bool is_signed;
     bool in_safetensors;
 } table[DFX_TYPE_COUNT] = {
+/* Elements that fill whole bytes: of 4 bits two, of 6 four. */
+#define UNIT(bits) ((bits) % 8 == 0 ? 1 : (bits) % 4 == 0 ? 2 : 4)
 #define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
-    [DFX_TYPE_##constant] = {#constant,         aliases,   bits,               \
-                             DFX_CLASS_##class, is_signed, in_safetensors},
+    [DFX_TYPE_##constant] = {                                                  \
+        #constant,         aliases,   {UNIT(bits), UNIT(bits) * (bits) / 8},   \
+        DFX_CLASS_##class, is_signed, in_safetensors},
+#define CODEC(constant, id, elements, bytes, alias)                            \
+    [DFX_TYPE_##constant] = {#constant,       alias, {elements, bytes},        \
+                             DFX_CLASS_BLOCK, true,  false},
 #include "types.def"
+#include "codecs/codecs.def"
 #undef TYPE
+#undef CODEC
 };
 
 /* The rows stand in the order of the enum, which is public and a rank. */
-enum {
 #define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
     ROW_##constant,
+#define CODEC(constant, id, elements, bytes, alias) ROW_##constant,
+enum {
 #include "types.def"
-#undef TYPE
+#include "codecs/codecs.def"
     ROW_COUNT
 };
-#define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
+#undef TYPE
+#undef CODEC
+#define IN_ORDER(constant)                                                     \
     _Static_assert((int)ROW_##constant == (int)DFX_TYPE_##constant,            \
                    "row out of order: " #constant);
+#define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
+    IN_ORDER(constant)
+#define CODEC(constant, id, elements, bytes, alias) IN_ORDER(constant)
 #include "types.def"
+#include "codecs/codecs.def"
 #undef TYPE
+#undef CODEC
 _Static_assert((int)ROW_COUNT == (int)DFX_TYPE_COUNT, "a type without a row");
 
 const char *
@@ -44,10 +60,10 @@ dfx_type_name(dfx_type type)
     return type < DFX_TYPE_COUNT ? table[type].name : "?";
 }
 
-unsigned
-dfx_type_bits(dfx_type type)
+dfx_unit
+dfx_type_unit(dfx_type type)
 {
-    return type < DFX_TYPE_COUNT ? table[type].bits : 0;
+    return type < DFX_TYPE_COUNT ? table[type].unit : (dfx_unit){1, 0};
 }
 
 dfx_class
@@ -119,7 +135,8 @@ dfx_type_named(const char *name)
 const char *
 dfx_type_torch_name(dfx_type type, size_t *size)
 {
-    const char *names = type < DFX_TYPE_COUNT ? table[type].aliases : "";
+    bool known = type < DFX_TYPE_COUNT && table[type].class != DFX_CLASS_BLOCK;
+    const char *names = known ? table[type].aliases : "";
 
     *size = strcspn(names, " ");
     return names;

@@ -14,12 +14,32 @@ typedef enum dfx_class {
     DFX_CLASS_BOOL,
     DFX_CLASS_INT, /* signed and unsigned: never cast by --dtype */
     DFX_CLASS_FLOAT,
-    DFX_CLASS_COMPLEX
+    DFX_CLASS_COMPLEX,
+    DFX_CLASS_BLOCK /* numbers that share a scale: codecs/codec.h */
 } dfx_class;
 
 dfx_class dfx_type_class(dfx_type type);
 /* Has negative numbers. */
 bool dfx_type_signed(dfx_type type);
+
+/* Bytes of elements, a whole number of units; the caller has checked that they
+   fit. */
+static inline uint64_t
+dfx_type_bytes(dfx_type type, uint64_t elements)
+{
+    dfx_unit unit = dfx_type_unit(type);
+
+    return elements / unit.elements * unit.bytes;
+}
+
+/* Bytes of an element that fills some alone; 0: it does not. */
+static inline unsigned
+dfx_type_size(dfx_type type)
+{
+    dfx_unit unit = dfx_type_unit(type);
+
+    return unit.elements == 1 ? unit.bytes : 0;
+}
 
 /* Safetensors has a name for it: that of dfx_type_name. */
 bool dfx_type_in_safetensors(dfx_type type);

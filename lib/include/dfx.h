@@ -82,7 +82,8 @@ DFX_API bool dfx_rule_at(size_t i, const char **id, const char **demand);
 
 /* ---- Element types --------------------------------------------------- */
 
-/* In the order of lib/types.def, which holds every fact about them. */
+/* In the order of lib/types.def and, of blocks, of lib/codecs/codecs.def, which
+   hold every fact about them. */
 typedef enum dfx_type {
     DFX_TYPE_BOOL,
     DFX_TYPE_F4,
@@ -108,6 +109,34 @@ typedef enum dfx_type {
     DFX_TYPE_U64,
     DFX_TYPE_C32, /* these have no name in safetensors */
     DFX_TYPE_C128,
+    /* Blocks of GGUF: numbers that share a scale. */
+    DFX_TYPE_Q4_0,
+    DFX_TYPE_Q4_1,
+    DFX_TYPE_Q5_0,
+    DFX_TYPE_Q5_1,
+    DFX_TYPE_Q8_0,
+    DFX_TYPE_Q8_1,
+    DFX_TYPE_Q2_K,
+    DFX_TYPE_Q3_K,
+    DFX_TYPE_Q4_K,
+    DFX_TYPE_Q5_K,
+    DFX_TYPE_Q6_K,
+    DFX_TYPE_Q8_K,
+    DFX_TYPE_IQ2_XXS,
+    DFX_TYPE_IQ2_XS,
+    DFX_TYPE_IQ3_XXS,
+    DFX_TYPE_IQ1_S,
+    DFX_TYPE_IQ4_NL,
+    DFX_TYPE_IQ3_S,
+    DFX_TYPE_IQ2_S,
+    DFX_TYPE_IQ4_XS,
+    DFX_TYPE_IQ1_M,
+    DFX_TYPE_TQ1_0,
+    DFX_TYPE_TQ2_0,
+    DFX_TYPE_MXFP4,
+    DFX_TYPE_NVFP4,
+    DFX_TYPE_Q1_0,
+    DFX_TYPE_Q2_0,
     DFX_TYPE_COUNT
 } dfx_type;
 
@@ -120,8 +149,15 @@ DFX_API const char *dfx_type_name(dfx_type type);
  */
 DFX_API dfx_type dfx_type_named(const char *name);
 
-/* Bits an element takes. */
-DFX_API unsigned dfx_type_bits(dfx_type type);
+/*
+ * The fewest elements of a type that fill whole bytes, and those bytes: 1 and 2
+ * of F16, 2 and 1 of F4, 32 and 18 of Q4_0, which are a block and lie in one
+ * row. 1 and 0 outside the enum.
+ */
+typedef struct dfx_unit {
+    uint32_t elements, bytes;
+} dfx_unit;
+DFX_API dfx_unit dfx_type_unit(dfx_type type);
 
 /* ---- Index: what a source holds -------------------------------------- */
 

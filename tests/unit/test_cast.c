@@ -94,7 +94,7 @@ test_edges(void)
 static void
 fill_sequence(dfx_type from, void *codes, size_t count)
 {
-    size_t size = dfx_type_bits(from) / 8;
+    size_t size = dfx_type_size(from);
 
     for (size_t i = 0; i < count; i++) {
         uint64_t code = i;
@@ -118,9 +118,9 @@ test_digests(void)
            4) {
         dfx_type from = dfx_type_named(from_name);
         dfx_type to = dfx_type_named(to_name);
-        size_t size = count * dfx_type_bits(to) / 8;
+        size_t size = dfx_type_bytes(to, count);
         unsigned char hash[EVP_MAX_MD_SIZE];
-        void *src = malloc(count * dfx_type_bits(from) / 8);
+        void *src = malloc(dfx_type_bytes(from, count));
         void *dst = malloc(size);
 
         fill_sequence(from, src, count);
@@ -201,7 +201,7 @@ test_single_rounding(void)
 static size_t
 fill_codes(dfx_type type, uint64_t *codes)
 {
-    unsigned bits = dfx_type_bits(type);
+    unsigned bits = 8 * dfx_type_size(type);
     unsigned m = type == DFX_TYPE_F32 ? 23 : 52;
     size_t count = 0;
 
@@ -230,7 +230,7 @@ fill_codes(dfx_type type, uint64_t *codes)
 static void
 test_level(dfx_cpu level, dfx_type from, dfx_type to)
 {
-    size_t from_size = dfx_type_bits(from) / 8, to_size = dfx_type_bits(to) / 8;
+    size_t from_size = dfx_type_size(from), to_size = dfx_type_size(to);
     uint64_t *codes = malloc(sizeof *codes * 4096 * 52 * 7);
     size_t count = fill_codes(from, codes);
     unsigned char *src = malloc(count * from_size + 1);
@@ -301,7 +301,7 @@ test_to_f64(void)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t codes[2] = {0, 0};
         double x[2] = {0.0, 0.0};
-        unsigned size = dfx_type_bits(rows[i].type) / 8;
+        unsigned size = dfx_type_size(rows[i].type);
 
         memcpy((unsigned char *)codes + size, &rows[i].code, size);
         dfx_to_f64(rows[i].type, codes, x, 2);

@@ -20,7 +20,9 @@
 static uint64_t
 bits_of(const dfx_expr *x)
 {
-    return dfx_type_bits(x->type);
+    dfx_unit unit = dfx_type_unit(x->type);
+
+    return 8 * unit.bytes / unit.elements;
 }
 
 static unsigned char *model(const dfx_expr *x);
@@ -154,12 +156,12 @@ random_tensor(world *w, dfx_type type)
         if (below(w, 40) == 0)
             shape[i] = 0;
     }
-    if (dfx_type_bits(type) < 8)
+    if (dfx_type_size(type) == 0)
         shape[t.rank - 1] *= 4;
     for (uint32_t i = 0; i < t.rank; i++)
         elements *= shape[i];
     t.data.io = w->io;
-    t.data.size = elements * dfx_type_bits(type) / 8;
+    t.data.size = dfx_type_bytes(type, elements);
     t.data.offset = below(w, w->size - t.data.size);
     if (dfx_expr_tensor(&w->arena, &t, &x, &err) != DFX_OK)
         abort();
@@ -195,13 +197,13 @@ random_expr(world *w, unsigned depth)
             status = dfx_expr_reshape(&w->arena, x, 1, &flat, &y, &err);
             break;
         case 3:
-            if (x->rank != 2 || dfx_type_bits(x->type) % 8 != 0)
+            if (x->rank != 2 || dfx_type_size(x->type) == 0)
                 continue;
             status = dfx_expr_transpose(&w->arena, x, &y, &err);
             break;
         default:
             if (dfx_type_class(x->type) != DFX_CLASS_FLOAT ||
-                dfx_type_bits(x->type) % 8 != 0)
+                dfx_type_size(x->type) == 0)
                 continue;
             status =
                 dfx_expr_cast(&w->arena, x, sources[below(w, 4)], &y, &err);
@@ -349,7 +351,7 @@ matrix(fixture *f, dfx_type type, uint64_t at, uint64_t rows, uint64_t columns)
                     .shape = shape,
                     .data = {.io = f->io,
                              .offset = at,
-                             .size = rows * columns * dfx_type_bits(type) / 8}};
+                             .size = dfx_type_bytes(type, rows * columns)}};
     const dfx_expr *x = NULL;
 
     if (dfx_expr_tensor(&f->arena, &t, &x, &f->err) != DFX_OK)

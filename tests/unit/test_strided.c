@@ -10,6 +10,7 @@
 
 #include "scratch.h"
 #include "tap.h"
+#include "types.h"
 
 enum { BASE = 3 << 20, MAX_RANK = 5 };
 
@@ -116,7 +117,7 @@ test_random(void)
           "a storage");
     for (int i = 0; i < 3000; i++) {
         dfx_type type = types[below(&f, 5)];
-        size_t element = dfx_type_bits(type) / 8;
+        size_t element = dfx_type_size(type);
         uint64_t shape[MAX_RANK] = {0}, stride[MAX_RANK] = {0}, size;
         dfx_strided v = {.type = type};
         unsigned char *want;

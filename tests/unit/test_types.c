@@ -3,6 +3,7 @@
  */
 #include <config.h>
 
+#include "index.h"
 #include "types.h"
 
 #include "tap.h"
@@ -46,12 +47,13 @@ static const struct {
 static void
 test_table(void)
 {
-    CHECK_U64(DFX_TYPE_COUNT, sizeof wanted / sizeof wanted[0], "all types");
-    for (dfx_type t = 0; t < DFX_TYPE_COUNT; t++) {
+    CHECK_U64(DFX_TYPE_Q4_0, sizeof wanted / sizeof wanted[0], "all types");
+    for (dfx_type t = 0; t < DFX_TYPE_Q4_0; t++) {
         const char *name = wanted[t].name;
+        dfx_unit unit = dfx_type_unit(t);
 
         CHECK_TEXT(dfx_type_name(t), name, name);
-        CHECK_U64(dfx_type_bits(t), wanted[t].bits, "its bits");
+        CHECK_U64(8 * unit.bytes, unit.elements * wanted[t].bits, "its bits");
         CHECK(dfx_type_in_safetensors(t) == (t < FIRST_UNKNOWN),
               "whether safetensors has it");
         CHECK(dfx_type_from_safetensors(name, strlen(name)) ==
@@ -62,7 +64,35 @@ test_table(void)
             CHECK(dfx_type_named(wanted[t].torch) == t, wanted[t].torch);
     }
     CHECK_TEXT(dfx_type_name(DFX_TYPE_COUNT), "?", "no name past the end");
-    CHECK_U64(dfx_type_bits(DFX_TYPE_COUNT), 0, "nor bits");
+    CHECK_U64(dfx_type_unit(DFX_TYPE_COUNT).bytes, 0, "nor bytes");
+}
+
+static void
+test_blocks(void)
+{
+    dfx_unit unit = dfx_type_unit(DFX_TYPE_Q4_K);
+    uint64_t elements, bytes, shape[] = {3, 512};
+    dfx_error err = {0};
+    size_t size = 1;
+
+    CHECK(unit.elements == 256 && unit.bytes == 144, "a block");
+    CHECK_U64(dfx_type_size(DFX_TYPE_Q4_K), 0, "whose elements have no bytes");
+    CHECK(dfx_type_class(DFX_TYPE_Q2_0) == DFX_CLASS_BLOCK &&
+              !dfx_type_in_safetensors(DFX_TYPE_Q2_0),
+          "is its class, in no safetensors file");
+    CHECK(dfx_type_named("q4_k") == DFX_TYPE_Q4_K, "as people type it");
+    dfx_type_torch_name(DFX_TYPE_Q4_K, &size);
+    CHECK_U64(size, 0, "PyTorch has no name for it");
+    CHECK(dfx_tensor_size(DFX_TYPE_Q4_K, 2, shape, &elements, &bytes, &err) ==
+                  DFX_OK &&
+              elements == 1536 && bytes == 6 * 144,
+          "rows of blocks");
+    shape[0] = 256;
+    shape[1] = 3;
+    CHECK(dfx_tensor_size(DFX_TYPE_Q4_K, 2, shape, &elements, &bytes, &err) !=
+                  DFX_OK &&
+              strcmp(err.rule, "tensor.bits") == 0,
+          "no block goes on in the next row");
 }
 
 static void
@@ -89,7 +119,7 @@ test_names(void)
         {"f1", DFX_TYPE_COUNT},
         {"f166", DFX_TYPE_COUNT},
         {"float16 half", DFX_TYPE_COUNT},
-        {"q4_0", DFX_TYPE_COUNT},
+        {"q4_9", DFX_TYPE_COUNT},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -129,6 +159,7 @@ int
 main(void)
 {
     test_table();
+    test_blocks();
     test_names();
     test_classes();
     return tap_end();
