@@ -122,12 +122,10 @@ dfx_tensor_size(dfx_type type, uint32_t rank, const uint64_t *shape,
         return dfx_fail(err, DFX_RULE_TENSOR_OVERFLOW, DFX_NO_OFFSET,
                         "the bits of %" PRIu64 " elements exceed 64 bits",
                         count);
-    if (dfx_type_class(type) == DFX_CLASS_BLOCK
-            ? rank == 0 || shape[rank - 1] % unit.elements != 0
-            : count % unit.elements != 0)
+    if (count % unit.elements != 0)
         return dfx_fail(err, DFX_RULE_TENSOR_BITS, DFX_NO_OFFSET,
-                        "%" PRIu64 " elements of %s fill no whole bytes",
-                        rank > 0 ? shape[rank - 1] : 1, dfx_type_name(type));
+                        "%" PRIu64 " elements of %s fill no whole bytes", count,
+                        dfx_type_name(type));
     *elements = count;
     *bytes = dfx_type_bytes(type, count);
     return DFX_OK;

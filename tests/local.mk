@@ -41,6 +41,7 @@ bench: all tests/bench/measure$(EXEEXT) tests/synth/mksynth$(EXEEXT)
 check_TESTS = \
 	tests/golden/test_dduf \
 	tests/golden/test_families \
+	tests/golden/test_gguf \
 	tests/golden/test_keylists \
 	tests/golden/test_maps \
 	tests/golden/test_pickle \

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "dfx.h"
+#include "findings.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
@@ -393,63 +394,17 @@ list(const request *r)
     return DFX_EXIT_YES;
 }
 
-/* What a check found. */
-typedef struct findings {
-    const request *r;
-    cJSON *array; /* NULL: as text */
-    size_t broken;
-} findings;
-
-static void
-tell(void *context, const dfx_error *finding)
-{
-    findings *f = context;
-    char line[4 * DFX_ERROR_CHARS];
-
-    f->broken += finding->status != DFX_OK;
-    if (f->array != NULL) {
-        cJSON *item = dfx_json_error(finding);
-
-        dfx_json_add(
-            item, "level",
-            dfx_json_text(finding->status != DFX_OK ? "error" : "warning"));
-        dfx_json_append(f->array, item);
-    } else if (!f->r->quiet) {
-        dfx_error_print(finding, line, sizeof line);
-        if (finding->status == DFX_OK)
-            printf("warning: ");
-        dfx_put(stdout, line);
-        putchar('\n');
-    }
-}
-
 static int
 check_one(const request *r, const char *path)
 {
-    dfx_open_options open = {.format = "dduf"};
-    findings f = {.r = r, .array = r->json ? dfx_json_array() : NULL};
-    dfx_error err = {0};
-    dfx_status status = dfx_validate(path, &open, tell, &f, &err);
+    const dfx_open_options open = {.format = "dduf"};
+    cJSON *object = NULL;
+    int result =
+        dfx_findings(tool.name, path, &open, r->quiet, r->json ? &object : NULL);
 
-    if (r->json) {
-        cJSON *root = dfx_json_head(path);
-
-        dfx_json_add(root, "valid",
-                     dfx_json_bool(status == DFX_OK && f.broken == 0));
-        dfx_json_add(root, "findings", f.array);
-        if (status != DFX_OK)
-            dfx_json_add(root, "error", dfx_json_error(&err));
-        dfx_json_print(root, stdout);
-    }
-    if (status != DFX_OK) {
-        dfx_say_error(tool.name, path, &err);
-        return DFX_EXIT_USAGE; /* could not tell */
-    }
-    if (!r->quiet && !r->json && f.broken == 0) {
-        dfx_put(stdout, path);
-        printf(": every rule holds\n");
-    }
-    return f.broken == 0 ? DFX_EXIT_YES : DFX_EXIT_NO;
+    if (object != NULL)
+        dfx_json_print(object, stdout);
+    return result;
 }
 
 static int

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "findings.h"
 #include "inspect.h"
 
 static const char *const examples[] = {
@@ -109,29 +110,6 @@ apply(dfx_inspect *asked, dfx_option option, const dfx_args *args)
     return option != DFX_OPTION_WRONG;
 }
 
-/* What --validate found. */
-typedef struct findings {
-    const dfx_inspect *asked;
-    cJSON *list; /* owned */
-    size_t count;
-} findings;
-
-/* A dfx_finding_fn. */
-static void
-add_finding(void *context, const dfx_error *finding)
-{
-    findings *f = context;
-    char line[4 * DFX_ERROR_CHARS];
-
-    f->count++;
-    dfx_json_append(f->list, dfx_json_error(finding));
-    if (f->asked->json || f->asked->quiet)
-        return;
-    dfx_error_print(finding, line, sizeof line);
-    dfx_put(stdout, line);
-    putchar('\n');
-}
-
 /* Reports a failure about path; *object is owned by the caller. */
 static int
 fail(const char *path, const dfx_error *err, cJSON **object)
@@ -139,27 +117,6 @@ fail(const char *path, const dfx_error *err, cJSON **object)
     *object = dfx_json_head(path);
     dfx_json_add(*object, "error", dfx_json_error(err));
     return dfx_say_error(tool.name, path, err);
-}
-
-static int
-validate(const dfx_inspect *asked, const char *path, cJSON **object)
-{
-    findings f = {.asked = asked, .list = dfx_json_array()};
-    dfx_error err;
-
-    if (dfx_validate(path, &asked->open, add_finding, &f, &err) != DFX_OK) {
-        cJSON_Delete(f.list);
-        fail(path, &err, object);
-        return DFX_EXIT_USAGE; /* it could not tell */
-    }
-    *object = dfx_json_head(path);
-    dfx_json_add(*object, "ok", dfx_json_bool(f.count == 0));
-    dfx_json_add(*object, "findings", f.list);
-    if (f.count == 0 && !asked->json && !asked->quiet) {
-        dfx_put(stdout, path);
-        printf(": ok\n");
-    }
-    return f.count == 0 ? DFX_EXIT_YES : DFX_EXIT_NO;
 }
 
 /* The parts that were asked for, or the summary; *shown is whether another
@@ -214,7 +171,8 @@ inspect(const dfx_inspect *asked, const char *path, bool several, bool *shown,
     dfx_error err;
 
     if (asked->validate)
-        return validate(asked, path, object);
+        return dfx_findings(tool.name, path, &asked->open, asked->quiet,
+                            asked->json ? object : NULL);
     status =
         dfx_source_open(&source, path, &asked->open, &asked->identify, &err);
     if (status == DFX_OK && asked->json)

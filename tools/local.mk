@@ -1,6 +1,7 @@
 # What the tools share.
 noinst_LTLIBRARIES += tools/libtools.la
 tools_libtools_la_SOURCES = \
+	tools/findings.c tools/findings.h \
 	tools/options.c tools/options.def tools/options.h \
 	tools/progress.c tools/progress.h \
 	tools/report.c tools/report.h \

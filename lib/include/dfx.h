@@ -198,11 +198,13 @@ typedef struct dfx_file {
     dfx_extent data;
 } dfx_file;
 
-/* An entry of string metadata. */
+/* An entry of metadata. */
 typedef struct dfx_meta {
     uint32_t component;
     const char *key;
     const char *value;
+    const char *type; /* NULL: the value is a string; else it is JSON of what
+                         GGUF calls "u32", "[f32]" and so on. Static */
 } dfx_meta;
 
 typedef struct dfx_open_options {
