@@ -51,7 +51,10 @@ lib_libdfxcore_la_SOURCES = \
 	lib/spool.c lib/spool.h \
 	lib/sums.c lib/sums.h \
 	lib/target.c lib/target.h \
-	lib/codecs/codecs.def \
+	lib/codecs/codec.c lib/codecs/codec.h lib/codecs/codecs.def \
+	lib/codecs/fp4.c lib/codecs/grids.def lib/codecs/half.h \
+	lib/codecs/iq.c lib/codecs/iq4.c lib/codecs/kquants.c \
+	lib/codecs/legacy.c lib/codecs/scales.h lib/codecs/ternary.c \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
 	lib/version.c \
@@ -81,7 +84,7 @@ if HAVE_MAP
 lib_libdfx_la_LDFLAGS += -Wl,--version-script=$(srcdir)/lib/libdfx.map
 endif
 EXTRA_lib_libdfx_la_DEPENDENCIES = lib/libdfx.map
-EXTRA_DIST += lib/libdfx.map
+EXTRA_DIST += lib/libdfx.map lib/codecs/grids.py
 
 pkgconfigdir = $(libdir)/pkgconfig
 pkgconfig_DATA = lib/libdfx.pc

@@ -1,0 +1,38 @@
+/*
+ * codec.h - block types: numbers that share a scale
+ *
+ * Numbers of a row, elements together, become bytes together. The facts are
+ * those of ggml d99724f (ggml-common.h, ggml-quants.c); this is plain C that a
+ * person can read, and what is faster is compared with it.
+ *
+ * All arithmetic is in float, each operation rounded, sums in the order of the
+ * elements: the same bytes on every machine.
+ */
+#ifndef DFX_CODEC_H
+#define DFX_CODEC_H
+
+#include "types.h"
+
+typedef struct dfx_codec {
+    const char *ggml_name; /* "q4_K" */
+    uint32_t id;           /* in GGUF */
+    dfx_unit unit;         /* a block */
+    /* count blocks to numbers. */
+    void (*decode)(const uint8_t *blocks, float *out, size_t count);
+    /* A row of finite numbers, whole blocks of them. importance: a weight for
+       each column, or NULL: all alike. NULL: such blocks are only read. */
+    void (*encode)(const float *row, const float *importance, uint8_t *blocks,
+                   size_t columns);
+} dfx_codec;
+
+/* NULL: no block type. Static. */
+const dfx_codec *dfx_codec_of(dfx_type type);
+
+/* ---- What codecs.def names, each in a file of its kind ------------------- */
+
+#define CODEC(name, id, elements, bytes, alias)                                \
+    void dfx_decode_##name(const uint8_t *blocks, float *out, size_t count);
+#include "codecs/codecs.def"
+#undef CODEC
+
+#endif
