@@ -328,7 +328,7 @@ type_of(uint64_t id)
         return DFX_TYPE_F64;
     case 30:
         return DFX_TYPE_BF16;
-#define CODEC(name, number, elements, bytes, alias)                            \
+#define CODEC(name, number, elements, bytes, alias, encoder)                            \
     case number:                                                               \
         return DFX_TYPE_##name;
 #include "codecs/codecs.def"

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "index.h"
 #include "types.h"
 
@@ -263,9 +264,15 @@ dfx_expr_cast(dfx_arena *arena, const dfx_expr *x, dfx_type type,
         blame(x, err);
         return status;
     }
+    if (dfx_type_class(x->type) == DFX_CLASS_BLOCK &&
+        dfx_type_class(type) == DFX_CLASS_BLOCK) {
+        DFX_TRY(dfx_expr_cast(arena, x, DFX_TYPE_F32, &inner, err));
+        return dfx_expr_cast(arena, inner, type, out, err);
+    }
     /* A cast pulls in small pieces, a transpose wants large ones: cast first,
-       which is the same numbers. */
-    if (x->node == DFX_NODE_TRANSPOSE) {
+       which is the same numbers. Blocks do not mix with columns. */
+    if (x->node == DFX_NODE_TRANSPOSE &&
+        dfx_type_class(type) != DFX_CLASS_BLOCK) {
         DFX_TRY(dfx_expr_cast(arena, x->args[0], type, &inner, err));
         return dfx_expr_transpose(arena, inner, out, err);
     }
@@ -398,11 +405,16 @@ pull_cast(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
           dfx_error *err)
 {
     const dfx_expr *arg = x->args[0];
-    size_t room = min_size(count, SCRATCH / dfx_type_size(arg->type));
-    unsigned char *scratch = malloc(bytes_of(arg, room) + 1);
-    unsigned char *p = out;
+    size_t room;
+    unsigned char *scratch, *p = out;
     dfx_status status = DFX_OK;
 
+    if (dfx_type_class(arg->type) == DFX_CLASS_BLOCK)
+        return dfx_blocks_decode(x, first, count, out, err);
+    if (dfx_type_class(x->type) == DFX_CLASS_BLOCK)
+        return dfx_blocks_encode(x, first, count, out, err);
+    room = min_size(count, SCRATCH / dfx_type_size(arg->type));
+    scratch = malloc(bytes_of(arg, room) + 1);
     if (scratch == NULL)
         return dfx_fail_nomem(err);
     while (count > 0 && status == DFX_OK) {

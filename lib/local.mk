@@ -51,10 +51,13 @@ lib_libdfxcore_la_SOURCES = \
 	lib/spool.c lib/spool.h \
 	lib/sums.c lib/sums.h \
 	lib/target.c lib/target.h \
+	lib/blocks.c lib/blocks.h \
 	lib/codecs/codec.c lib/codecs/codec.h lib/codecs/codecs.def \
 	lib/codecs/fp4.c lib/codecs/grids.def lib/codecs/half.h \
 	lib/codecs/iq.c lib/codecs/iq4.c lib/codecs/kquants.c \
-	lib/codecs/legacy.c lib/codecs/scales.h lib/codecs/ternary.c \
+	lib/codecs/kquants_encode.c \
+	lib/codecs/legacy.c lib/codecs/scales.h \
+	lib/codecs/search.c lib/codecs/search.h lib/codecs/ternary.c \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
 	lib/version.c \

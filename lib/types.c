@@ -5,6 +5,8 @@
 
 #include "types.h"
 
+#include "codecs/codec.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -22,7 +24,7 @@ static const struct {
     [DFX_TYPE_##constant] = {                                                  \
         #constant,         aliases,   {UNIT(bits), UNIT(bits) * (bits) / 8},   \
         DFX_CLASS_##class, is_signed, in_safetensors},
-#define CODEC(constant, id, elements, bytes, alias)                            \
+#define CODEC(constant, id, elements, bytes, alias, encoder)                   \
     [DFX_TYPE_##constant] = {#constant,       alias, {elements, bytes},        \
                              DFX_CLASS_BLOCK, true,  false},
 #include "types.def"
@@ -34,7 +36,7 @@ static const struct {
 /* The rows stand in the order of the enum, which is public and a rank. */
 #define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
     ROW_##constant,
-#define CODEC(constant, id, elements, bytes, alias) ROW_##constant,
+#define CODEC(constant, id, elements, bytes, alias, encoder) ROW_##constant,
 enum {
 #include "types.def"
 #include "codecs/codecs.def"
@@ -47,7 +49,7 @@ enum {
                    "row out of order: " #constant);
 #define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
     IN_ORDER(constant)
-#define CODEC(constant, id, elements, bytes, alias) IN_ORDER(constant)
+#define CODEC(constant, id, elements, bytes, alias, encoder) IN_ORDER(constant)
 #include "types.def"
 #include "codecs/codecs.def"
 #undef TYPE
@@ -81,8 +83,12 @@ dfx_type_signed(dfx_type type)
 bool
 dfx_type_castable(dfx_type from, dfx_type to)
 {
-    return dfx_type_class(from) == DFX_CLASS_FLOAT &&
-           dfx_type_class(to) == DFX_CLASS_FLOAT;
+    const dfx_codec *codec = dfx_codec_of(to);
+
+    return (dfx_type_class(from) == DFX_CLASS_FLOAT ||
+            dfx_type_class(from) == DFX_CLASS_BLOCK) &&
+           (dfx_type_class(to) == DFX_CLASS_FLOAT ||
+            (codec != NULL && codec->encode != NULL));
 }
 
 bool

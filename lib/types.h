@@ -49,7 +49,7 @@ dfx_type dfx_type_from_safetensors(const char *name, size_t size);
 /* PyTorch's name, size bytes without a NUL: "float16". Empty if it has none. */
 const char *dfx_type_torch_name(dfx_type type, size_t *size);
 
-/* Float to float can be cast. */
+/* Floats and blocks to floats, and to blocks that can be written. */
 bool dfx_type_castable(dfx_type from, dfx_type to);
 
 /*

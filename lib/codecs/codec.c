@@ -6,8 +6,8 @@
 #include "codecs/codec.h"
 
 static const dfx_codec table[] = {
-#define CODEC(name, number, elements, bytes, alias)                            \
-    {alias, number, {elements, bytes}, dfx_decode_##name, NULL},
+#define CODEC(name, number, elements, bytes, alias, encoder)                   \
+    {alias, number, {elements, bytes}, dfx_decode_##name, encoder},
 #include "codecs/codecs.def"
 #undef CODEC
 };

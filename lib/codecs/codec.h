@@ -19,10 +19,11 @@ typedef struct dfx_codec {
     dfx_unit unit;         /* a block */
     /* count blocks to numbers. */
     void (*decode)(const uint8_t *blocks, float *out, size_t count);
-    /* A row of finite numbers, whole blocks of them. importance: a weight for
-       each column, or NULL: all alike. NULL: such blocks are only read. */
-    void (*encode)(const float *row, const float *importance, uint8_t *blocks,
-                   size_t columns);
+    /* Finite numbers, whole blocks of them. importance: a weight for each,
+       which are then a row; NULL: all alike. False: a scale is too large. NULL:
+       such blocks are only read. */
+    bool (*encode)(const float *numbers, const float *importance,
+                   uint8_t *blocks, size_t count);
 } dfx_codec;
 
 /* NULL: no block type. Static. */
@@ -30,9 +31,30 @@ const dfx_codec *dfx_codec_of(dfx_type type);
 
 /* ---- What codecs.def names, each in a file of its kind ------------------- */
 
-#define CODEC(name, id, elements, bytes, alias)                                \
+#define CODEC(name, id, elements, bytes, alias, encoder)                       \
     void dfx_decode_##name(const uint8_t *blocks, float *out, size_t count);
 #include "codecs/codecs.def"
 #undef CODEC
+
+typedef bool dfx_encode_fn(const float *numbers, const float *importance,
+                           uint8_t *blocks, size_t count);
+dfx_encode_fn dfx_encode_IQ4_NL;
+dfx_encode_fn dfx_encode_IQ4_XS;
+dfx_encode_fn dfx_encode_MXFP4;
+dfx_encode_fn dfx_encode_NVFP4;
+dfx_encode_fn dfx_encode_Q1_0;
+dfx_encode_fn dfx_encode_Q2_0;
+dfx_encode_fn dfx_encode_Q2_K;
+dfx_encode_fn dfx_encode_Q3_K;
+dfx_encode_fn dfx_encode_Q4_0;
+dfx_encode_fn dfx_encode_Q4_1;
+dfx_encode_fn dfx_encode_Q4_K;
+dfx_encode_fn dfx_encode_Q5_0;
+dfx_encode_fn dfx_encode_Q5_1;
+dfx_encode_fn dfx_encode_Q5_K;
+dfx_encode_fn dfx_encode_Q6_K;
+dfx_encode_fn dfx_encode_Q8_0;
+dfx_encode_fn dfx_encode_TQ1_0;
+dfx_encode_fn dfx_encode_TQ2_0;
 
 #endif

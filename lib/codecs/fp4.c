@@ -62,3 +62,107 @@ dfx_decode_NVFP4(const uint8_t *b, float *out, size_t count)
         }
     }
 }
+
+/* ---- Encoding -------------------------------------------------------------
+ */
+
+/* The first code whose value is nearest. */
+static unsigned
+nearest(float x, float d)
+{
+    unsigned best = 0;
+    float least = fabsf((float)values[0] * d - x);
+
+    for (unsigned i = 1; i < 16; i++) {
+        float distance = fabsf((float)values[i] * d - x);
+
+        if (distance < least) {
+            least = distance;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static float
+greatest(const float *x, int n)
+{
+    float most = 0;
+
+    for (int i = 0; i < n; i++)
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    return most;
+}
+
+/*
+ * The exponent that lets the greatest number be a code of 4 and more. ggml
+ * takes the logarithm as a float, which just below a power of two may be the
+ * next whole number; so does this, from the logarithm as a double.
+ */
+static uint8_t
+e8m0_of(float most)
+{
+    float exponent;
+
+    if (most == 0)
+        return 0;
+    exponent = floorf((float)log2((double)most)) - 2 + 127;
+    return exponent > 0 ? (uint8_t)exponent : 0;
+}
+
+/* Rounded half up. ggml has no numbers of 256 and more but the greatest. */
+static uint8_t
+ue4m3_of(float x)
+{
+    uint32_t bits = dfx_float_bits(x);
+    int exponent = (int)(bits >> 23) - 127 + 7, mantissa;
+
+    if (!(x > 0))
+        return 0;
+    if (exponent <= 0) {
+        mantissa = (int)(x * 512 + 0.5f);
+        return (uint8_t)(mantissa < 8 ? mantissa : 7);
+    }
+    mantissa = (int)(bits >> 20 & 7) + (int)(bits >> 19 & 1);
+    if (mantissa == 8) {
+        mantissa = 0;
+        exponent++;
+    }
+    return (uint8_t)(exponent >= 15 ? 0x7e : exponent << 3 | mantissa);
+}
+
+bool
+dfx_encode_MXFP4(const float *x, const float *importance, uint8_t *b,
+                 size_t count)
+{
+    (void)importance;
+    for (; count > 0; count -= 32, x += 32, b += 17) {
+        float d;
+
+        b[0] = e8m0_of(greatest(x, 32));
+        d = e8m0_half(b[0]);
+        for (int j = 0; j < 16; j++)
+            b[1 + j] = (uint8_t)(nearest(x[j], d) | nearest(x[j + 16], d) << 4);
+    }
+    return true;
+}
+
+bool
+dfx_encode_NVFP4(const float *x, const float *importance, uint8_t *b,
+                 size_t count)
+{
+    (void)importance;
+    for (; count > 0; count -= 64, x += 64, b += 36) {
+        for (int s = 0; s < 4; s++) {
+            const float *from = x + 16 * s;
+            float d;
+
+            b[s] = ue4m3_of(greatest(from, 16) / 6);
+            d = ue4m3_half(b[s]);
+            for (int j = 0; j < 8; j++)
+                b[4 + 8 * s + j] = (uint8_t)(nearest(from[j], d) |
+                                             nearest(from[j + 8], d) << 4);
+        }
+    }
+    return true;
+}

@@ -6,6 +6,7 @@
 #ifndef DFX_HALF_H
 #define DFX_HALF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -44,8 +45,8 @@ dfx_half_load(const uint8_t *bytes)
     return dfx_bits_float(sign | ((rest << 13) + (UINT32_C(112) << 23)));
 }
 
-/* To nearest, ties to even; what is too large is Inf, any NaN the quiet one. */
-static inline void
+/* To nearest, ties to even. What is too large is Inf: false. */
+static inline bool
 dfx_half_store(uint8_t *bytes, float value)
 {
     uint32_t bits = dfx_float_bits(value), sign = bits >> 16 & 0x8000, half;
@@ -63,15 +64,7 @@ dfx_half_store(uint8_t *bytes, float value)
     }
     bytes[0] = (uint8_t)(half | sign);
     bytes[1] = (uint8_t)((half | sign) >> 8);
-}
-
-static inline float
-dfx_half_round(float value)
-{
-    uint8_t bytes[2];
-
-    dfx_half_store(bytes, value);
-    return dfx_half_load(bytes);
+    return half < 0x7c00;
 }
 
 #endif

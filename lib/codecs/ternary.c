@@ -4,6 +4,8 @@
  */
 #include <config.h>
 
+#include <math.h>
+
 #include "codecs/codec.h"
 #include "codecs/half.h"
 
@@ -66,4 +68,133 @@ dfx_decode_Q1_0(const uint8_t *b, float *out, size_t count)
         for (int i = 0; i < 128; i++)
             out[i] = (b[2 + i / 8] >> (i % 8) & 1) != 0 ? d : -d;
     }
+}
+
+/* ---- Encoding -------------------------------------------------------------
+ */
+
+static float
+greatest(const float *x, int n)
+{
+    float most = 0;
+
+    for (int i = 0; i < n; i++)
+        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    return most;
+}
+
+/* -1, 0 or 1, and one more. id is the inverse of the greatest number. */
+static unsigned
+trit_of(float x, float id)
+{
+    return (unsigned)((int)roundf(x * id) + 1);
+}
+
+static float
+inverse(float d)
+{
+    float id = d != 0 ? 1.0f / d : 0;
+
+    return isfinite(id) ? id : 0;
+}
+
+/* digits trits that lie step apart, as one byte. */
+static uint8_t
+pack_trits(const float *x, int step, int digits, float id)
+{
+    unsigned value = 0;
+
+    for (int n = 0; n < 5; n++)
+        value = 3 * value + (n < digits ? trit_of(x[n * step], id) : 0);
+    return (uint8_t)((value * 256 + 242) / 243);
+}
+
+bool
+dfx_encode_TQ1_0(const float *x, const float *importance, uint8_t *b,
+                 size_t count)
+{
+    bool fits = true;
+
+    (void)importance;
+    for (; count > 0; count -= 256, x += 256, b += 54) {
+        float d = greatest(x, 256), id = inverse(d);
+
+        for (int i = 0; i < 32; i++)
+            b[i] = pack_trits(x + i, 32, 5, id);
+        for (int i = 0; i < 16; i++)
+            b[32 + i] = pack_trits(x + 160 + i, 16, 5, id);
+        for (int i = 0; i < 4; i++)
+            b[48 + i] = pack_trits(x + 240 + i, 4, 4, id);
+        fits = dfx_half_store(b + 52, d) && fits;
+    }
+    return fits;
+}
+
+bool
+dfx_encode_TQ2_0(const float *x, const float *importance, uint8_t *b,
+                 size_t count)
+{
+    bool fits = true;
+
+    (void)importance;
+    for (; count > 0; count -= 256, x += 256, b += 66) {
+        float d = greatest(x, 256), id = inverse(d);
+
+        for (int i = 0; i < 64; i++) {
+            const float *from = x + i / 32 * 128 + i % 32;
+            unsigned byte = 0;
+
+            for (int n = 0; n < 4; n++)
+                byte |= trit_of(from[32 * n], id) << 2 * n;
+            b[i] = (uint8_t)byte;
+        }
+        fits = dfx_half_store(b + 64, d) && fits;
+    }
+    return fits;
+}
+
+bool
+dfx_encode_Q2_0(const float *x, const float *importance, uint8_t *b,
+                size_t count)
+{
+    bool fits = true;
+
+    (void)importance;
+    for (; count > 0; count -= 64, x += 64, b += 18) {
+        float d = greatest(x, 64), id = inverse(d);
+
+        for (int i = 0; i < 16; i++) {
+            unsigned byte = 0;
+
+            for (int n = 0; n < 4; n++)
+                byte |= trit_of(x[4 * i + n], id) << 2 * n;
+            b[2 + i] = (uint8_t)byte;
+        }
+        fits = dfx_half_store(b, d) && fits;
+    }
+    return fits;
+}
+
+bool
+dfx_encode_Q1_0(const float *x, const float *importance, uint8_t *b,
+                size_t count)
+{
+    bool fits = true;
+
+    (void)importance;
+    for (; count > 0; count -= 128, x += 128, b += 18) {
+        float sum = 0;
+
+        for (int i = 0; i < 128; i++)
+            sum += fabsf(x[i]);
+        for (int i = 0; i < 16; i++) {
+            unsigned byte = 0;
+
+            for (int n = 0; n < 8; n++)
+                byte |= (unsigned)(x[8 * i + n] >= 0) << n;
+            b[2 + i] = (uint8_t)byte;
+        }
+        fits = dfx_half_store(b, sum / 128) && fits;
+    }
+    return fits;
 }

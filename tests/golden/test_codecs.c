@@ -5,6 +5,8 @@
 
 #include "codecs/codec.h"
 
+#include <math.h>
+
 #include <cjson/cJSON.h>
 
 #include "scratch.h"
@@ -109,6 +111,195 @@ test_decode(void)
     cJSON_Delete(doc);
 }
 
+/* ---- Encoding --------------------------------------------------------------
+ */
+
+/* Compares, and says where the first byte differs. */
+static bool
+same_bytes(const unsigned char *got, const unsigned char *want, size_t size,
+           size_t block)
+{
+    for (size_t i = 0; i < size; i++)
+        if (got[i] != want[i]) {
+            printf("# block %zu, byte %zu: got %02x, want %02x\n", i / block,
+                   i % block, got[i], want[i]);
+            return false;
+        }
+    return true;
+}
+
+/*
+ * Numbers so small that ggml's 1/d is infinite, or its exponent below 0: what
+ * it makes of them is undefined in C. Ours must decode to something as near.
+ */
+static bool
+forgive(const dfx_codec *codec, const float *numbers, unsigned char *got,
+        const unsigned char *want, size_t count)
+{
+    for (size_t at = 0; at < count; at += codec->unit.elements,
+                got += codec->unit.bytes, want += codec->unit.bytes) {
+        float a[256], b[256];
+        double ours = 0, theirs = 0, most = 0;
+
+        if (memcmp(got, want, codec->unit.bytes) == 0)
+            continue;
+        codec->decode(got, a, 1);
+        codec->decode(want, b, 1);
+        for (size_t i = 0; i < codec->unit.elements; i++) {
+            double x = (double)numbers[at + i];
+
+            ours += pow((double)a[i] - x, 2);
+            theirs += pow((double)b[i] - x, 2);
+            most = fmax(most, fabs(x));
+        }
+        if (!(most < 0x1p-124 && ours <= theirs))
+            return false;
+        memcpy(got, want, codec->unit.bytes);
+    }
+    return true;
+}
+
+/* Where the values of a section start, and how many there are. */
+static void
+find_section(const cJSON *doc, const char *name, size_t *first, size_t *count)
+{
+    const cJSON *row;
+
+    cJSON_ArrayForEach(
+        row, cJSON_GetObjectItem(doc, "sections")) if (strcmp(text_at(row, 0),
+                                                              name) == 0)
+    {
+        *first = number_at(row, 1);
+        *count = number_at(row, 2);
+    }
+}
+
+/* [type, section, offset of the bytes, bytes, ...] */
+static void
+check_encode(const cJSON *doc, const cJSON *row, const unsigned char *input)
+{
+    const char *name = text_at(row, 0), *section = text_at(row, 1);
+    const dfx_codec *codec = dfx_codec_of(dfx_type_named(name));
+    size_t first = 0, count = 0, size = 0, bytes = number_at(row, 3);
+    char path[128], what[128];
+    unsigned char *want, *got;
+    float *numbers;
+    bool fits, overflows;
+
+    if (codec == NULL)
+        return;
+    find_section(doc, section, &first, &count);
+    snprintf(path, sizeof path, "encode/%s.bin", name);
+    want = load(path, &size);
+    got = malloc(bytes);
+    numbers = malloc(count * sizeof *numbers);
+    memcpy(numbers, input + 4 * first, count * sizeof *numbers);
+    fits = codec->encode(numbers, NULL, got, count);
+    snprintf(what, sizeof what, "%s of %s", name, section);
+    want += number_at(row, 2);
+    CHECK(forgive(codec, numbers, got, want, count) &&
+              same_bytes(got, want, bytes, codec->unit.bytes),
+          what);
+    want -= number_at(row, 2);
+    codec->decode(got, numbers, count / codec->unit.elements);
+    overflows = false;
+    for (size_t i = 0; i < count; i++)
+        overflows = overflows || numbers[i] - numbers[i] != 0;
+    CHECK(fits == !overflows, "  and it is said whether it fits");
+    free(numbers);
+    free(got);
+    free(want);
+}
+
+static void
+test_encode(void)
+{
+    cJSON *doc = load_json("encode.json");
+    size_t size = 0;
+    unsigned char *input = load("encode/input.f32", &size);
+    const cJSON *row;
+
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases"))
+        check_encode(doc, row, input);
+    free(input);
+    cJSON_Delete(doc);
+}
+
+/* ---- Searching -------------------------------------------------------------
+ */
+
+enum { SEARCHED = 2816 }; /* numbers at the end of the input */
+
+/* [type, imatrix, bytes, ...] */
+static void
+check_search(const cJSON *row, const float *numbers, const float *spread)
+{
+    const char *name = text_at(row, 0), *mode = text_at(row, 1);
+    const dfx_codec *codec = dfx_codec_of(dfx_type_named(name));
+    size_t bytes = number_at(row, 2), size = 0;
+    float importance[SEARCHED];
+    char path[128], what[128];
+    unsigned char *want, *got;
+
+    if (codec == NULL || codec->encode == NULL)
+        return;
+    for (size_t i = 0; i < SEARCHED; i++)
+        importance[i] = strcmp(mode, "spread") == 0 ? spread[i] : 1;
+    snprintf(path, sizeof path, "search/%s.%s.bin", name, mode);
+    want = load(path, &size);
+    got = malloc(bytes);
+    codec->encode(numbers, strcmp(mode, "none") == 0 ? NULL : importance, got,
+                  SEARCHED);
+    snprintf(what, sizeof what, "%s with importance %s", name, mode);
+    CHECK(size == bytes && same_bytes(got, want, bytes, codec->unit.bytes),
+          what);
+    free(got);
+    free(want);
+}
+
+/* The 24-bit number of element i of a tensor, as tests/synth/synth.h has it. */
+static uint64_t
+synth_bits(uint64_t seed, const char *name, uint64_t i)
+{
+    uint64_t z = 0xcbf29ce484222325;
+
+    for (; *name != '\0'; name++)
+        z = (z ^ (unsigned char)*name) * 0x100000001b3;
+    z = (z ^ seed) + (i + 1) * 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return (z ^ z >> 31) >> 40;
+}
+
+/* Column j counts 2^floor(4u), u of the tensor quant.imatrix. */
+static void
+make_spread(uint64_t seed, float *spread)
+{
+    for (uint64_t i = 0; i < SEARCHED; i++) {
+        double k = (double)synth_bits(seed, "quant.imatrix", i);
+
+        spread[i] = (float)exp2(floor(4 * (k - 0x1p23) / 0x1p23));
+    }
+}
+
+static void
+test_search(void)
+{
+    cJSON *doc = load_json("search.json");
+    size_t size = 0;
+    unsigned char *input = load("encode/input.f32", &size);
+    float numbers[SEARCHED], spread[SEARCHED];
+    const cJSON *row;
+
+    memcpy(numbers, input + size - sizeof numbers, sizeof numbers);
+    make_spread((uint64_t)cJSON_GetObjectItem(doc, "seed")->valuedouble,
+                spread);
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases"))
+        check_search(row, numbers, spread);
+    free(input);
+    cJSON_Delete(doc);
+}
+
 int
 main(void)
 {
@@ -123,6 +314,8 @@ main(void)
         return 1;
     }
     test_decode();
+    test_encode();
+    test_search();
     free(folder);
     return tap_end();
 }

@@ -1,0 +1,98 @@
+/*
+ * blocks.c - casts from and to block types
+ */
+#include <config.h>
+
+#include "blocks.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/codec.h"
+
+enum {
+    NUMBERS = 8192, /* at once: whole blocks of every type, 32 KiB of floats */
+    MAX_NUMBER = 8  /* bytes of a number: an F64 */
+};
+
+dfx_status
+dfx_blocks_decode(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
+                  dfx_error *err)
+{
+    const dfx_expr *arg = x->args[0];
+    const dfx_codec *codec = dfx_codec_of(arg->type);
+    uint32_t unit = codec->unit.elements;
+    uint8_t *blocks = malloc(NUMBERS / unit * codec->unit.bytes);
+    float *numbers = malloc(NUMBERS * sizeof *numbers);
+    unsigned char *p = out;
+    dfx_status status =
+        blocks == NULL || numbers == NULL ? dfx_fail_nomem(err) : DFX_OK;
+
+    while (count > 0 && status == DFX_OK) {
+        uint64_t skip = first % unit, start = first - skip;
+        uint64_t n = count < NUMBERS - skip ? count : NUMBERS - skip;
+        size_t whole = (size_t)((skip + n + unit - 1) / unit);
+
+        status = dfx_expr_pull(arg, start, (uint64_t)whole * unit, blocks, err);
+        if (status != DFX_OK)
+            break;
+        codec->decode(blocks, numbers, whole);
+        dfx_cast(DFX_TYPE_F32, x->type, numbers + skip, p, (size_t)n);
+        p += dfx_type_bytes(x->type, n);
+        first += n;
+        count -= n;
+    }
+    free(numbers);
+    free(blocks);
+    return status;
+}
+
+/* Elements of the argument as floats. scratch has room for NUMBERS of them. */
+static dfx_status
+pull_floats(const dfx_expr *arg, uint64_t first, size_t count, void *scratch,
+            float *numbers, dfx_error *err)
+{
+    void *raw = arg->type == DFX_TYPE_F32 ? (void *)numbers : scratch;
+
+    DFX_TRY(dfx_expr_pull(arg, first, count, raw, err));
+    if (raw == scratch)
+        dfx_cast(arg->type, DFX_TYPE_F32, scratch, numbers, count);
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(numbers[i]))
+            return dfx_fail(err, DFX_RULE_QUANT_NONFINITE, DFX_NO_OFFSET,
+                            "element %" PRIu64 " is %s, which has no place in "
+                            "a block",
+                            first + i, isnan(numbers[i]) ? "NaN" : "infinite");
+    return DFX_OK;
+}
+
+dfx_status
+dfx_blocks_encode(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
+                  dfx_error *err)
+{
+    const dfx_codec *codec = dfx_codec_of(x->type);
+    void *scratch = malloc(NUMBERS * MAX_NUMBER);
+    float *numbers = malloc(NUMBERS * sizeof *numbers);
+    unsigned char *p = out;
+    dfx_status status =
+        scratch == NULL || numbers == NULL ? dfx_fail_nomem(err) : DFX_OK;
+
+    while (count > 0 && status == DFX_OK) {
+        size_t n = count < NUMBERS ? (size_t)count : NUMBERS;
+
+        status = pull_floats(x->args[0], first, n, scratch, numbers, err);
+        if (status == DFX_OK && !codec->encode(numbers, NULL, p, n))
+            status = dfx_fail(err, DFX_RULE_QUANT_OVERFLOW, DFX_NO_OFFSET,
+                              "numbers near element %" PRIu64
+                              " are too large for %s",
+                              first, dfx_type_name(x->type));
+        p += dfx_type_bytes(x->type, n);
+        first += n;
+        count -= n;
+    }
+    free(numbers);
+    free(scratch);
+    return status;
+}
