@@ -461,4 +461,5 @@ const dfx_format dfx_format_gguf = {
     .bid = gguf_bid,
     .read = gguf_read,
     .validate = gguf_validate,
+    .lay_out = dfx_gguf_lay_out,
 };

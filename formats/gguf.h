@@ -80,6 +80,9 @@ DFX_CHECKED dfx_status dfx_gguf_tell(const dfx_gguf *g, dfx_rule rule,
                                      dfx_error *err, const char *fmt, ...)
     DFX_PRINTF(6, 7);
 
+/* The number of a type; false: GGUF has no such type. */
+bool dfx_gguf_type_id(dfx_type type, uint32_t *id);
+
 /* NULL: there is none. */
 const dfx_gguf_key *dfx_gguf_find(const dfx_gguf *g, const char *name);
 /* The bits of a number, of an array's element i if it is one. */
@@ -90,7 +93,13 @@ DFX_CHECKED dfx_status dfx_gguf_number(const dfx_gguf *g,
 DFX_CHECKED dfx_status dfx_gguf_print(const dfx_gguf *g,
                                       const dfx_gguf_key *key, dfx_text *text,
                                       dfx_error *err);
+/* Bytes of a value; 0: it depends. */
+unsigned dfx_gguf_kind_size(dfx_gguf_kind kind);
 /* "u32", "[string]": static; NULL of a string. */
 const char *dfx_gguf_type_name(const dfx_gguf_key *key);
+
+DFX_CHECKED dfx_status dfx_gguf_lay_out(const dfx_bundle *bundle,
+                                        const char *base, dfx_plan *plan,
+                                        dfx_error *err);
 
 #endif

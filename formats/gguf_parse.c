@@ -308,34 +308,40 @@ read_key(cursor *c, uint64_t number)
 /* ---- Tensor infos --------------------------------------------------------
  */
 
+/* The numbers that files have for types. */
+static const struct {
+    uint32_t id;
+    dfx_type type;
+} types[] = {
+    {0, DFX_TYPE_F32},  {1, DFX_TYPE_F16},   {24, DFX_TYPE_I8},
+    {25, DFX_TYPE_I16}, {26, DFX_TYPE_I32},  {27, DFX_TYPE_I64},
+    {28, DFX_TYPE_F64}, {30, DFX_TYPE_BF16},
+#define CODEC(name, number, elements, bytes, alias, encoder)                   \
+    {number, DFX_TYPE_##name},
+#include "codecs/codecs.def"
+#undef CODEC
+};
+
+enum { TYPES = sizeof types / sizeof types[0] };
+
 static dfx_type
 type_of(uint64_t id)
 {
-    switch (id) {
-    case 0:
-        return DFX_TYPE_F32;
-    case 1:
-        return DFX_TYPE_F16;
-    case 24:
-        return DFX_TYPE_I8;
-    case 25:
-        return DFX_TYPE_I16;
-    case 26:
-        return DFX_TYPE_I32;
-    case 27:
-        return DFX_TYPE_I64;
-    case 28:
-        return DFX_TYPE_F64;
-    case 30:
-        return DFX_TYPE_BF16;
-#define CODEC(name, number, elements, bytes, alias, encoder)                            \
-    case number:                                                               \
-        return DFX_TYPE_##name;
-#include "codecs/codecs.def"
-#undef CODEC
-    default:
-        return DFX_TYPE_COUNT;
-    }
+    for (size_t i = 0; i < TYPES; i++)
+        if (types[i].id == id)
+            return types[i].type;
+    return DFX_TYPE_COUNT;
+}
+
+bool
+dfx_gguf_type_id(dfx_type type, uint32_t *id)
+{
+    for (size_t i = 0; i < TYPES; i++)
+        if (types[i].type == type) {
+            *id = types[i].id;
+            return true;
+        }
+    return false;
 }
 
 static dfx_status
@@ -420,7 +426,7 @@ read_info(cursor *c, uint64_t number)
     DFX_TRY(read_shape(c, &info));
     DFX_TRY(take_number(c, 4, &id));
     DFX_TRY(take_number(c, 8, &info.offset));
-    info.type = id <= UINT32_MAX ? type_of(id) : DFX_TYPE_COUNT;
+    info.type = type_of(id);
     DFX_TRY(measure(c, &info, id));
     if (!dfx_grow(&g->infos, &g->info_capacity, g->info_count,
                   sizeof *g->infos))
@@ -712,6 +718,12 @@ dfx_gguf_print(const dfx_gguf *g, const dfx_gguf_key *key, dfx_text *text,
     free(c.window);
     dfx_arena_fini(&own.arena);
     return status == DFX_OK && text->failed ? dfx_fail_nomem(err) : status;
+}
+
+unsigned
+dfx_gguf_kind_size(dfx_gguf_kind kind)
+{
+    return kind_sizes[kind];
 }
 
 const char *

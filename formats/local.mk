@@ -6,7 +6,7 @@ lib_libdfxcore_la_SOURCES += formats/registry.c \
 	formats/folder_parts.c formats/folder_scan.c \
 	formats/folder_weights.c formats/folder_write.c \
 	formats/denied.def formats/globals.def formats/opcodes.def \
-	formats/gguf.h formats/gguf_parse.c \
+	formats/gguf.h formats/gguf_parse.c formats/gguf_write.c \
 	formats/pickle.c formats/pickle.h formats/pickle_machine.h \
 	formats/pickle_names.c formats/pickle_ops.c formats/pickle_stack.c \
 	formats/pickle_stream.c \

@@ -49,6 +49,16 @@ dfx_bundle_add_meta(dfx_bundle *bundle, uint32_t component, const char *key,
     return DFX_OK;
 }
 
+dfx_status
+dfx_bundle_carry_meta(dfx_bundle *bundle, uint32_t component,
+                      const dfx_meta *meta, dfx_error *err)
+{
+    DFX_TRY(
+        dfx_bundle_add_meta(bundle, component, meta->key, meta->value, err));
+    bundle->metadata[bundle->meta_count - 1].type = meta->type;
+    return DFX_OK;
+}
+
 static int
 by_name(const void *a, const void *b)
 {

@@ -39,6 +39,7 @@ typedef struct dfx_bundle {
     size_t meta_count, meta_capacity;
     bool empty_metadata; /* say so where there is none: "__metadata__":{} */
 
+    const char *family;         /* of what is written; NULL: unknown */
     const char *weights_format; /* how folders store tensors; NULL: their way */
     const char *variant;        /* NULL: none */
     uint64_t max_shard_size;    /* 0: no limit */
@@ -62,6 +63,11 @@ DFX_CHECKED dfx_status dfx_bundle_add_blob(dfx_bundle *bundle, const char *path,
 DFX_CHECKED dfx_status dfx_bundle_add_meta(dfx_bundle *bundle,
                                            uint32_t component, const char *key,
                                            const char *value, dfx_error *err);
+/* The same of an entry that a source has, with its type. */
+DFX_CHECKED dfx_status dfx_bundle_carry_meta(dfx_bundle *bundle,
+                                             uint32_t component,
+                                             const dfx_meta *meta,
+                                             dfx_error *err);
 /* Refuses two tensors of one name in a component (CONVERT_CLASH): they would
    make a file that no reader accepts. */
 DFX_CHECKED dfx_status dfx_bundle_check_names(const dfx_bundle *bundle,

@@ -47,8 +47,7 @@ dfx_conversion_add(dfx_conversion *conversion, uint32_t component,
     }
     status = dfx_expr_cast(
         &conversion->plan->arena, expr,
-        dfx_retype_of(conversion->retype, seen, expr->type, config), &expr,
-        err);
+        dfx_retype_of(conversion->retype, seen, expr, config), &expr, err);
     if (status != DFX_OK) {
         dfx_error_in_tensor(err, name);
         return status;
@@ -140,9 +139,8 @@ add_metadata(dfx_conversion *conversion, dfx_error *err)
         for (size_t m = 0; m < index->meta_count; m++)
             if (index->metadata[m].component == from &&
                 strcmp(index->metadata[m].key, "format") != 0)
-                DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, i,
-                                            index->metadata[m].key,
-                                            index->metadata[m].value, err));
+                DFX_TRY(dfx_bundle_carry_meta(&conversion->bundle, i,
+                                              &index->metadata[m], err));
     }
     return DFX_OK;
 }
@@ -427,6 +425,7 @@ dfx_convert(const dfx_index *index, const dfx_identity *identity,
     conversion.bundle.max_shard_size = options->max_shard_size;
     conversion.bundle.plain = options->plain;
     conversion.bundle.wrap = options->wrap;
+    conversion.bundle.family = identity->family;
     status = remember(&conversion, err);
     if (status == DFX_OK)
         status = dfx_conversion_build(&conversion, err);

@@ -24,10 +24,11 @@ void dfx_retype_free(dfx_retype *retype); /* NULL is fine */
  * The type to write a tensor in. name is what the rules see:
  * "unet.conv_in.bias" in a folder, the whole name in a file. config is the
  * component's, whose _keep_in_fp32_modules wins over --dtype but not over a
- * rule; may be NULL. What is no floating-point number keeps its type.
+ * rule; may be NULL. What is no floating-point number, nor blocks of them,
+ * keeps its type, and so does what the wanted blocks are not for.
  */
 dfx_type dfx_retype_of(const dfx_retype *retype, const char *name,
-                       dfx_type type, const cJSON *config);
+                       const dfx_expr *x, const cJSON *config);
 
 /* ---- A conversion under way ---------------------------------------------- */
 

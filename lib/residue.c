@@ -298,9 +298,8 @@ carry_side_car(dfx_conversion *conversion, uint32_t from, dfx_error *err)
     }
     for (size_t i = 0; i < index->meta_count; i++)
         if (index->metadata[i].component == from)
-            DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, component,
-                                        index->metadata[i].key,
-                                        index->metadata[i].value, err));
+            DFX_TRY(dfx_bundle_carry_meta(&conversion->bundle, component,
+                                          &index->metadata[i], err));
     return DFX_OK;
 }
 

@@ -628,9 +628,8 @@ carry_metadata(dfx_conversion *conversion, dfx_error *err)
     for (size_t i = 0; i < index->meta_count; i++)
         if (index->metadata[i].component == 0 &&
             !(anew && strcmp(index->metadata[i].key, DFX_RESIDUE_KEY) == 0))
-            DFX_TRY(dfx_bundle_add_meta(&conversion->bundle, 0,
-                                        index->metadata[i].key,
-                                        index->metadata[i].value, err));
+            DFX_TRY(dfx_bundle_carry_meta(&conversion->bundle, 0,
+                                          &index->metadata[i], err));
     return DFX_OK;
 }
 

@@ -5,7 +5,8 @@
  * the modules that the component's config.json says stay in F32
  * (_keep_in_fp32_modules); then --dtype. Integers, booleans and packed types
  * are never touched: position_ids as F16 are what other converters make of
- * them.
+ * them. A block type is for matrices whose rows are whole blocks; what that
+ * leaves, and what is delicate, keeps its type.
  */
 #include <config.h>
 
@@ -47,11 +48,9 @@ add_rule(dfx_retype *retype, const char *text, size_t size, dfx_error *err)
     }
     *equals = '\0';
     rule.type = dfx_type_named(equals + 1);
-    if (rule.type == DFX_TYPE_COUNT ||
-        dfx_type_class(rule.type) != DFX_CLASS_FLOAT) {
-        status = dfx_fail_usage(
-            err, "\"%s\" is no floating-point type to write tensors in",
-            equals + 1);
+    if (!dfx_type_castable(DFX_TYPE_F32, rule.type)) {
+        status = dfx_fail_usage(err, "\"%s\" is no type to write tensors in",
+                                equals + 1);
         goto out;
     }
     failed = regcomp(&rule.pattern, copy, REG_EXTENDED | REG_NOSUB);
@@ -104,8 +103,8 @@ dfx_retype_new(const dfx_convert_options *options, dfx_retype **retype,
         return dfx_fail_nomem(err);
     made->dtype = options->dtype;
     if (made->dtype != DFX_TYPE_COUNT &&
-        dfx_type_class(made->dtype) != DFX_CLASS_FLOAT)
-        status = dfx_fail_usage(err, "%s is no floating-point type",
+        !dfx_type_castable(DFX_TYPE_F32, made->dtype))
+        status = dfx_fail_usage(err, "%s is no type to write tensors in",
                                 dfx_type_name(made->dtype));
     while (status == DFX_OK && p != NULL && *p != '\0') {
         size_t size = rule_size(p);
@@ -161,20 +160,55 @@ kept_in_f32(const char *name, const cJSON *config)
     return false;
 }
 
+/*
+ * Tensors that few bits spoil: embeddings of time, of classes and of tokens,
+ * and the layers at both ends (ComfyUI-GGUF's list for these networks, and what
+ * stable-diffusion.cpp keeps). Biases and norms have one dimension.
+ */
+static bool
+is_delicate(const char *name)
+{
+    static const char *const parts[] = {
+        "embedding",    "time_embed.", "label_emb.",  "conv_in.",
+        "conv_out.",    "add_embed",   "class_embed", "input_blocks.0.0.",
+        "out.2.weight", "pos_embed",
+    };
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (strstr(name, parts[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* Matrices whose rows are whole blocks can be blocks. */
+static bool
+fits_blocks(const dfx_expr *x, dfx_type type)
+{
+    return x->rank == 2 && x->shape[1] % dfx_type_unit(type).elements == 0;
+}
+
 dfx_type
-dfx_retype_of(const dfx_retype *retype, const char *name, dfx_type type,
+dfx_retype_of(const dfx_retype *retype, const char *name, const dfx_expr *x,
               const cJSON *config)
 {
     dfx_type wanted = retype->dtype;
+    bool is_ruled = false;
 
-    if (dfx_type_class(type) != DFX_CLASS_FLOAT)
-        return type;
-    for (size_t i = 0; i < retype->count; i++)
-        if (regexec(&retype->rules[i].pattern, name, 0, NULL, 0) == 0)
-            return retype->rules[i].type;
+    if (dfx_type_class(x->type) != DFX_CLASS_FLOAT &&
+        dfx_type_class(x->type) != DFX_CLASS_BLOCK)
+        return x->type;
+    for (size_t i = 0; i < retype->count && !is_ruled; i++)
+        if (regexec(&retype->rules[i].pattern, name, 0, NULL, 0) == 0) {
+            wanted = retype->rules[i].type;
+            is_ruled = true;
+        }
     if (wanted == DFX_TYPE_COUNT)
-        return type;
-    if (config != NULL && kept_in_f32(name, config))
+        return x->type;
+    if (dfx_type_class(wanted) == DFX_CLASS_BLOCK)
+        return fits_blocks(x, wanted) && (is_ruled || !is_delicate(name))
+                   ? wanted
+                   : x->type;
+    if (!is_ruled && config != NULL && kept_in_f32(name, config))
         return DFX_TYPE_F32;
     return wanted;
 }

@@ -20,7 +20,7 @@ ends_in(const char *text, const char *suffix)
 
 /* Endings of model files that are not written: who names one of these means no
    folder. */
-static const char *const unwritten[] = {".gguf", ".zip"};
+static const char *const unwritten[] = {".zip"};
 
 /* The format to write whose suffix dst has; NULL: none. The longest one. */
 static const dfx_format *

@@ -112,6 +112,7 @@ dist_check_SCRIPTS = \
 	tests/tools/demo.sh \
 	tests/tools/disk_full.sh \
 	tests/tools/examples.sh \
+	tests/tools/gguf.sh \
 	tests/tools/headers.sh \
 	tests/tools/help.sh \
 	tests/tools/hostile.sh \

@@ -25,7 +25,7 @@ content() {
 
 get_model
 want=$(content model)
-formats="safetensors sharded ckpt diffusers dduf bin ckpt.zst dduf.zst"
+formats="safetensors sharded ckpt diffusers dduf bin gguf ckpt.zst dduf.zst"
 for to in $formats; do
     ok "the model as $to" convert model "$to" "$(name "$to" first)"
 done
@@ -40,7 +40,7 @@ for from in $formats; do
         rm -rf once "$target"
     done
 done
-for to in safetensors ckpt dduf ckpt.zst; do
+for to in safetensors ckpt dduf gguf ckpt.zst; do
     dfx-convert -q -j1 first.safetensors "one.$to"
     dfx-convert -q -j7 first.safetensors "seven.$to"
     ok "$to: -j1 and -j7 write the same" cmp "one.$to" "seven.$to"

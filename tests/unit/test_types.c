@@ -139,7 +139,8 @@ test_classes(void)
     for (dfx_type a = 0; a < DFX_TYPE_COUNT; a++)
         for (dfx_type b = 0; b < DFX_TYPE_COUNT; b++)
             castable += dfx_type_castable(a, b);
-    CHECK_U64(castable, 9 * 9, "9 floating-point types cast to each other");
+    CHECK(castable > 9 * 9,
+          "floating-point types and blocks cast to each other");
     CHECK(dfx_type_castable(DFX_TYPE_F32, DFX_TYPE_BF16), "F32 to BF16");
     CHECK(!dfx_type_castable(DFX_TYPE_I64, DFX_TYPE_F32), "not I64 to F32");
     CHECK(!dfx_type_castable(DFX_TYPE_F32, DFX_TYPE_U8), "not F32 to U8");
