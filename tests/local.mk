@@ -51,6 +51,7 @@ check_TESTS = \
 	tests/golden/test_torch_write \
 	tests/unit/test_audit \
 	tests/unit/test_cast \
+	tests/unit/test_codecs \
 	tests/unit/test_compress \
 	tests/unit/test_configs \
 	tests/unit/test_crc \

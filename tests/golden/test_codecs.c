@@ -184,7 +184,7 @@ check_encode(const cJSON *doc, const cJSON *row, const unsigned char *input)
     char path[128], what[128];
     unsigned char *want, *got;
     float *numbers;
-    bool fits, overflows;
+    bool fits, overflows, clipped;
 
     if (codec == NULL)
         return;
@@ -194,6 +194,9 @@ check_encode(const cJSON *doc, const cJSON *row, const unsigned char *input)
     got = malloc(bytes);
     numbers = malloc(count * sizeof *numbers);
     memcpy(numbers, input + 4 * first, count * sizeof *numbers);
+    clipped = false;
+    for (size_t i = 0; i < count; i++)
+        clipped = clipped || fabsf(numbers[i]) > 6 * 448;
     fits = codec->encode(numbers, NULL, got, count);
     snprintf(what, sizeof what, "%s of %s", name, section);
     want += number_at(row, 2);
@@ -202,7 +205,7 @@ check_encode(const cJSON *doc, const cJSON *row, const unsigned char *input)
           what);
     want -= number_at(row, 2);
     codec->decode(got, numbers, count / codec->unit.elements);
-    overflows = false;
+    overflows = strcmp(name, "NVFP4") == 0 && clipped;
     for (size_t i = 0; i < count; i++)
         overflows = overflows || numbers[i] - numbers[i] != 0;
     CHECK(fits == !overflows, "  and it is said whether it fits");
