@@ -38,6 +38,13 @@ const dfx_codec *dfx_codec_of(dfx_type type);
 
 typedef bool dfx_encode_fn(const float *numbers, const float *importance,
                            uint8_t *blocks, size_t count);
+dfx_encode_fn dfx_encode_IQ1_M;
+dfx_encode_fn dfx_encode_IQ1_S;
+dfx_encode_fn dfx_encode_IQ2_S;
+dfx_encode_fn dfx_encode_IQ2_XS;
+dfx_encode_fn dfx_encode_IQ2_XXS;
+dfx_encode_fn dfx_encode_IQ3_S;
+dfx_encode_fn dfx_encode_IQ3_XXS;
 dfx_encode_fn dfx_encode_IQ4_NL;
 dfx_encode_fn dfx_encode_IQ4_XS;
 dfx_encode_fn dfx_encode_MXFP4;

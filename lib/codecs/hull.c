@@ -1,0 +1,139 @@
+/*
+ * hull.c - the rows of a grid that are best for some scale
+ */
+#include <config.h>
+
+#include "codecs/hull.h"
+
+#include <float.h>
+
+enum { HALVES = 256 }; /* what half a row can be: 4 codes of 2 bits */
+
+/* Sums over half a row, for each of what it can be. */
+typedef struct halves {
+    float product[HALVES], square[HALVES];
+    float least[HALVES]; /* product of a number */
+} halves;
+
+/* A number more at a time: its codes times all that went before. */
+static void
+sum_halves(int elements, int bits, const float *levels, const float *x,
+           const float *weights, halves *h)
+{
+    int known = 1;
+
+    h->product[0] = h->square[0] = 0;
+    h->least[0] = FLT_MAX;
+    for (int j = 0; j < elements; j++, known <<= bits)
+        for (int code = (1 << bits) - 1; code >= 0; code--) {
+            float product = weights[j] * x[j] * levels[code];
+            float square = weights[j] * levels[code] * levels[code];
+
+            for (int i = 0; i < known; i++) {
+                int to = code * known + i;
+
+                h->product[to] = h->product[i] + product;
+                h->square[to] = h->square[i] + square;
+                h->least[to] = h->least[i] < product ? h->least[i] : product;
+            }
+        }
+}
+
+/* The point of a row, from those of its halves. */
+static dfx_corner
+point_of(const halves *low, const halves *high, unsigned a, unsigned b,
+         bool flipped)
+{
+    float product = low->product[a] + high->product[b];
+    float least =
+        low->least[a] < high->least[b] ? low->least[a] : high->least[b];
+
+    if (flipped)
+        product -= 2 * least;
+    return (dfx_corner){product, low->square[a] + high->square[b], 0};
+}
+
+/* Keeps those with a greater product than p; returns how many. */
+static int
+keep_beyond(const dfx_corner *p, int count, dfx_corner *points)
+{
+    int kept = 0;
+
+    for (int i = 0; i < count; i++)
+        if (points[i].product > p->product)
+            points[kept++] = points[i];
+    return kept;
+}
+
+/* Around the hull, from the least square to the greatest product: next is the
+   point to which the slope is least. */
+static void
+wrap(int count, dfx_corner *points, dfx_hull *hull)
+{
+    dfx_corner at = points[0];
+
+    for (int i = 1; i < count; i++)
+        if (points[i].square < at.square ||
+            (points[i].square == at.square && points[i].product > at.product))
+            at = points[i];
+    hull->count = 0;
+    for (;;) {
+        float rise = 0, run = 0;
+        dfx_corner next = at;
+
+        hull->corners[hull->count++] = at;
+        count = keep_beyond(&at, count, points);
+        if (count == 0 || hull->count == DFX_HULL_MAX)
+            break;
+        for (int i = 0; i < count; i++) {
+            float more = points[i].product - at.product;
+            float cost = points[i].square - at.square;
+
+            if (run == 0 || cost * run < rise * more) {
+                rise = cost;
+                run = more;
+                next = points[i];
+            }
+        }
+        at = next;
+    }
+}
+
+void
+dfx_hull_find(const dfx_grid *grid, const float *levels, const float *x,
+              const float *weights, bool flipped, dfx_hull *hull)
+{
+    int half = grid->elements / 2, shift = half * grid->bits;
+    unsigned mask = (1u << shift) - 1;
+    dfx_corner points[DFX_GRID_MAX];
+    halves low, high;
+
+    sum_halves(half, grid->bits, levels, x, weights, &low);
+    sum_halves(half, grid->bits, levels, x + half, weights + half, &high);
+    for (int i = 0; i < grid->count; i++) {
+        unsigned row = grid->rows[i];
+
+        points[i] =
+            point_of(&low, &high, row & mask, row >> shift & mask, flipped);
+        points[i].row = (unsigned)i;
+    }
+    wrap(grid->count, points, hull);
+}
+
+const dfx_corner *
+dfx_hull_best(const dfx_hull *hull, float scale)
+{
+    const dfx_corner *best = &hull->corners[0];
+    float least = scale * best->square - 2 * best->product;
+
+    for (int i = 1; i < hull->count; i++) {
+        const dfx_corner *p = &hull->corners[i];
+        float value = scale * p->square - 2 * p->product;
+
+        if (value < least) {
+            least = value;
+            best = p;
+        }
+    }
+    return best;
+}
