@@ -53,6 +53,46 @@ point_of(const halves *low, const halves *high, unsigned a, unsigned b,
     return (dfx_corner){product, low->square[a] + high->square[b], 0};
 }
 
+/* Above 0: p is better than a and b for some scale between theirs. */
+static float
+outside(const dfx_corner *a, const dfx_corner *b, const dfx_corner *p)
+{
+    return (p->product - a->product) * (b->square - a->square) -
+           (p->square - a->square) * (b->product - a->product);
+}
+
+/*
+ * Keeps b, the point farthest outside of the line from a to b, and those
+ * outside of the two lines to it. Both ends are points; their outside is 0 to
+ * the bit, and so there is room for what is added. Returns how many.
+ */
+static int
+prune(const dfx_corner *a, const dfx_corner *b, int count, dfx_corner *points)
+{
+    dfx_corner far = *a;
+    float most = 0;
+    int kept = 0, left = 0;
+
+    for (int i = 0; i < count; i++) {
+        float by = outside(a, b, &points[i]);
+
+        if (by > most) {
+            most = by;
+            far = points[i];
+        }
+        if (by > 0)
+            points[kept++] = points[i];
+    }
+    for (int i = 0; i < kept; i++)
+        if (outside(a, &far, &points[i]) > 0 ||
+            outside(&far, b, &points[i]) > 0)
+            points[left++] = points[i];
+    if (most > 0)
+        points[left++] = far;
+    points[left++] = *b;
+    return left;
+}
+
 /* Keeps those with a greater product than p; returns how many. */
 static int
 keep_beyond(const dfx_corner *p, int count, dfx_corner *points)
@@ -70,12 +110,19 @@ keep_beyond(const dfx_corner *p, int count, dfx_corner *points)
 static void
 wrap(int count, dfx_corner *points, dfx_hull *hull)
 {
-    dfx_corner at = points[0];
+    dfx_corner at = {0, FLT_MAX, 0}, last = {-FLT_MAX, 0, 0};
 
-    for (int i = 1; i < count; i++)
-        if (points[i].square < at.square ||
-            (points[i].square == at.square && points[i].product > at.product))
-            at = points[i];
+    for (int i = 0; i < count; i++) {
+        const dfx_corner *p = &points[i];
+
+        if (p->square < at.square ||
+            (p->square == at.square && p->product > at.product))
+            at = *p;
+        if (p->product > last.product ||
+            (p->product == last.product && p->square < last.square))
+            last = *p;
+    }
+    count = prune(&at, &last, count, points);
     hull->count = 0;
     for (;;) {
         float rise = 0, run = 0;

@@ -17,8 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 2048 rows have about 20 corners; after so many the search gives up. */
-enum { DFX_HULL_MAX = 48, DFX_GRID_MAX = 2048 };
+/* Corners are 10 or 20; what would be more is left out. */
+enum { DFX_HULL_MAX = 40, DFX_GRID_MAX = 2048 };
 
 typedef struct dfx_corner {
     float product, square;
