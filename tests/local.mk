@@ -39,6 +39,7 @@ bench: all tests/bench/measure$(EXEEXT) tests/synth/mksynth$(EXEEXT)
 
 # Each is built from the .c of its name and linked to the whole library.
 check_TESTS = \
+	tests/golden/test_codec_errors \
 	tests/golden/test_codecs \
 	tests/golden/test_dduf \
 	tests/golden/test_families \
