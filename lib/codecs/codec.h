@@ -20,7 +20,7 @@ typedef struct dfx_codec {
     /* count blocks to numbers. */
     void (*decode)(const uint8_t *blocks, float *out, size_t count);
     /* Finite numbers, whole blocks of them. importance: a weight for each,
-       which are then a row; NULL: all alike. False: a scale is too large. NULL:
+       which are then a row; NULL: all alike. False: some are too large. NULL:
        such blocks are only read. */
     bool (*encode)(const float *numbers, const float *importance,
                    uint8_t *blocks, size_t count);

@@ -80,13 +80,16 @@ prune(const dfx_corner *a, const dfx_corner *b, int count, dfx_corner *points)
             most = by;
             far = points[i];
         }
-        if (by > 0)
-            points[kept++] = points[i];
+        points[kept] = points[i]; /* no branch: half of them go */
+        kept += by > 0;
     }
-    for (int i = 0; i < kept; i++)
-        if (outside(a, &far, &points[i]) > 0 ||
-            outside(&far, b, &points[i]) > 0)
-            points[left++] = points[i];
+    for (int i = 0; i < kept; i++) {
+        float before = outside(a, &far, &points[i]);
+        float after = outside(&far, b, &points[i]);
+
+        points[left] = points[i];
+        left += before > 0 || after > 0;
+    }
     if (most > 0)
         points[left++] = far;
     points[left++] = *b;
@@ -99,9 +102,10 @@ keep_beyond(const dfx_corner *p, int count, dfx_corner *points)
 {
     int kept = 0;
 
-    for (int i = 0; i < count; i++)
-        if (points[i].product > p->product)
-            points[kept++] = points[i];
+    for (int i = 0; i < count; i++) {
+        points[kept] = points[i];
+        kept += points[i].product > p->product;
+    }
     return kept;
 }
 
