@@ -30,9 +30,10 @@ enum {
 };
 
 /*
- * A group has a scale. A cell is where one choice is made between two ways of
- * saying it: by levels moved up or down (IQ1), or, of two rows whose signs are
- * even together, by which of them has the wrong sign (IQ3_XXS).
+ * A row of iq.def. A group has a scale. A cell is where one choice is made
+ * between two ways of saying it: by levels moved up or down (IQ1), or, of two
+ * rows whose signs are even together, by which of them has the wrong sign
+ * (IQ3_XXS).
  */
 typedef struct iq_type {
     dfx_grid grid;
@@ -58,6 +59,7 @@ typedef struct iq_block {
     int scales[MAX_GROUPS], ways[MAX_CELLS];
     unsigned rows[MAX_ROWS];
     uint8_t signs[ELEMENTS / 8];
+    uint8_t half[2]; /* scale of the block */
 } iq_block;
 
 /* ---- Numbers and weights near 1 -------------------------------------------
@@ -352,10 +354,10 @@ choose_rows(iq_block *b, float d)
     }
 }
 
-/* half: the scale of the block. False: it is too large. */
+/* False: numbers are too large. */
 static bool
 encode_block(const iq_type *type, const float *x, const float *importance,
-             iq_block *b, uint8_t *half)
+             iq_block *b)
 {
     float d, kept;
     bool fits;
@@ -365,8 +367,8 @@ encode_block(const iq_type *type, const float *x, const float *importance,
     load_numbers(x, importance, b);
     find_hulls(b);
     d = scale_of_block(b);
-    fits = dfx_half_store(half, ldexpf(d, b->exponent));
-    kept = ldexpf(dfx_half_load(half), -b->exponent);
+    fits = dfx_half_store(b->half, ldexpf(d, b->exponent));
+    kept = ldexpf(dfx_half_load(b->half), -b->exponent);
     if (kept > 0 && isfinite(kept))
         d = kept;
     (void)try_block(b, d, false);
@@ -376,66 +378,6 @@ encode_block(const iq_type *type, const float *x, const float *importance,
 
 /* ---- Types -----------------------------------------------------------------
  */
-
-static const iq_type iq2_xxs = {.grid = {dfx_grid_IQ2_XXS, 256, 8, 2},
-                                .group = 32,
-                                .cell = 8,
-                                .ways = 1,
-                                .with_signs = true,
-                                .even = true,
-                                .scales = 16,
-                                .unit = 0.125f,
-                                .levels = dfx_levels_iq2};
-static const iq_type iq2_xs = {.grid = {dfx_grid_IQ2_XS, 512, 8, 2},
-                               .group = 16,
-                               .cell = 8,
-                               .ways = 1,
-                               .with_signs = true,
-                               .even = true,
-                               .scales = 16,
-                               .unit = 0.125f,
-                               .levels = dfx_levels_iq2};
-static const iq_type iq2_s = {.grid = {dfx_grid_IQ2_S, 1024, 8, 2},
-                              .group = 16,
-                              .cell = 8,
-                              .ways = 1,
-                              .with_signs = true,
-                              .scales = 16,
-                              .unit = 0.125f,
-                              .levels = dfx_levels_iq2};
-static const iq_type iq3_xxs = {.grid = {dfx_grid_IQ3_XXS, 256, 4, 3},
-                                .group = 32,
-                                .cell = 8,
-                                .ways = 2,
-                                .with_signs = true,
-                                .even = true,
-                                .scales = 16,
-                                .unit = 0.25f,
-                                .levels = dfx_levels_iq3_xxs};
-static const iq_type iq3_s = {.grid = {dfx_grid_IQ3_S, 512, 4, 3},
-                              .group = 32,
-                              .cell = 4,
-                              .ways = 1,
-                              .with_signs = true,
-                              .scales = 16,
-                              .unit = 1,
-                              .levels = dfx_levels_iq3_s};
-static const iq_type iq1_s = {.grid = {dfx_grid_IQ1_S, 2048, 8, 2},
-                              .group = 32,
-                              .cell = 32,
-                              .ways = 2,
-                              .scales = 8,
-                              .unit = 1,
-                              .levels = dfx_levels_iq1,
-                              .shift = 0.125f};
-static const iq_type iq1_m = {.grid = {dfx_grid_IQ1_S, 2048, 8, 2},
-                              .group = 16,
-                              .cell = 8,
-                              .ways = 2,
-                              .scales = 8,
-                              .unit = 1,
-                              .levels = dfx_levels_iq1,
-                              .shift = 0.125f};
 
 static void
 store_u16(uint8_t *bytes, unsigned value)
@@ -451,6 +393,14 @@ store_u32(uint8_t *bytes, uint32_t value)
     store_u16(bytes + 2, value >> 16);
 }
 
+/* The scale of the block, and where the rest goes. */
+static uint8_t *
+put_half(const iq_block *b, uint8_t *out)
+{
+    memcpy(out, b->half, sizeof b->half);
+    return out + sizeof b->half;
+}
+
 /* A scale and the signs of four times 8 numbers, without each eighth. */
 static uint32_t
 scale_and_signs(const iq_block *b, int group)
@@ -463,8 +413,9 @@ scale_and_signs(const iq_block *b, int group)
 }
 
 static void
-put_iq2_xxs(const iq_block *b, uint8_t *out)
+put_IQ2_XXS(const iq_block *b, uint8_t *out)
 {
+    out = put_half(b, out);
     for (int g = 0; g < 8; g++) {
         for (int l = 0; l < 4; l++)
             out[8 * g + l] = (uint8_t)b->rows[4 * g + l];
@@ -481,8 +432,9 @@ put_scales(const iq_block *b, int count, uint8_t *out)
 }
 
 static void
-put_iq2_xs(const iq_block *b, uint8_t *out)
+put_IQ2_XS(const iq_block *b, uint8_t *out)
 {
+    out = put_half(b, out);
     for (int i = 0; i < 32; i++)
         store_u16(out + 2 * i, b->rows[i] | (b->signs[i] & 127u) << 9);
     put_scales(b, 16, out + 64);
@@ -507,16 +459,18 @@ put_rows(const iq_block *b, int count, int per_byte, uint8_t *low,
 }
 
 static void
-put_iq2_s(const iq_block *b, uint8_t *out)
+put_IQ2_S(const iq_block *b, uint8_t *out)
 {
+    out = put_half(b, out);
     put_rows(b, 32, 4, out, out + 64);
     memcpy(out + 32, b->signs, sizeof b->signs);
     put_scales(b, 16, out + 72);
 }
 
 static void
-put_iq3_xxs(const iq_block *b, uint8_t *out)
+put_IQ3_XXS(const iq_block *b, uint8_t *out)
 {
+    out = put_half(b, out);
     for (int i = 0; i < 64; i++)
         out[i] = (uint8_t)b->rows[i];
     for (int g = 0; g < 8; g++)
@@ -524,16 +478,18 @@ put_iq3_xxs(const iq_block *b, uint8_t *out)
 }
 
 static void
-put_iq3_s(const iq_block *b, uint8_t *out)
+put_IQ3_S(const iq_block *b, uint8_t *out)
 {
+    out = put_half(b, out);
     put_rows(b, 64, 8, out, out + 64);
     memcpy(out + 72, b->signs, sizeof b->signs);
     put_scales(b, 8, out + 104);
 }
 
 static void
-put_iq1_s(const iq_block *b, uint8_t *out)
+put_IQ1_S(const iq_block *b, uint8_t *out)
 {
+    out = put_half(b, out);
     for (int g = 0; g < 8; g++) {
         unsigned more = (unsigned)b->scales[g] << 12 | (unsigned)b->ways[g]
                                                            << 15;
@@ -548,9 +504,9 @@ put_iq1_s(const iq_block *b, uint8_t *out)
 
 /* The only type whose scale of the block is not in its first bytes. */
 static void
-put_iq1_m(const iq_block *b, const uint8_t *half, uint8_t *out)
+put_IQ1_M(const iq_block *b, uint8_t *out)
 {
-    unsigned d = half[0] | (unsigned)half[1] << 8;
+    unsigned d = b->half[0] | (unsigned)b->half[1] << 8;
 
     for (int i = 0; i < 32; i++)
         out[i] = (uint8_t)b->rows[i];
@@ -570,26 +526,10 @@ put_iq1_m(const iq_block *b, const uint8_t *half, uint8_t *out)
     }
 }
 
-bool
-dfx_encode_IQ1_M(const float *x, const float *importance, uint8_t *out,
-                 size_t count)
-{
-    bool fits = true;
+/* ---- All of them -----------------------------------------------------------
+ */
 
-    for (size_t at = 0; at < count; at += ELEMENTS, out += 56) {
-        iq_block b;
-        uint8_t half[2];
-
-        fits = encode_block(&iq1_m, x + at,
-                            importance != NULL ? importance + at : NULL, &b,
-                            half) &&
-               fits;
-        put_iq1_m(&b, half, out);
-    }
-    return fits;
-}
-
-/* The others: the scale, then what put writes. */
+/* A block on its way takes 60 KiB of the stack, and the search of a grid 30. */
 static bool
 encode(const iq_type *type, size_t bytes,
        void (*put)(const iq_block *b, uint8_t *out), const float *x,
@@ -601,23 +541,31 @@ encode(const iq_type *type, size_t bytes,
         iq_block b;
 
         fits = encode_block(type, x + at,
-                            importance != NULL ? importance + at : NULL, &b,
-                            out) &&
+                            importance != NULL ? importance + at : NULL, &b) &&
                fits;
-        put(&b, out + 2);
+        put(&b, out);
     }
     return fits;
 }
 
-#define ENCODE(name, type, bytes)                                              \
+#define IQ(name, size, grid, elements, bits, levels, shift, group, cell, ways, \
+           with_signs, even, scales, unit)                                     \
     bool dfx_encode_##name(const float *x, const float *importance,            \
                            uint8_t *out, size_t count)                         \
     {                                                                          \
-        return encode(&type, bytes, put_##type, x, importance, out, count);    \
+        static const iq_type type = {                                          \
+            {dfx_grid_##grid, sizeof dfx_grid_##grid / sizeof(uint16_t),       \
+             elements, bits},                                                  \
+            group,                                                             \
+            cell,                                                              \
+            ways,                                                              \
+            with_signs,                                                        \
+            even,                                                              \
+            scales,                                                            \
+            unit,                                                              \
+            dfx_levels_##levels,                                               \
+            shift};                                                            \
+        return encode(&type, size, put_##name, x, importance, out, count);     \
     }
-ENCODE(IQ2_XXS, iq2_xxs, 66)
-ENCODE(IQ2_XS, iq2_xs, 74)
-ENCODE(IQ2_S, iq2_s, 82)
-ENCODE(IQ3_XXS, iq3_xxs, 98)
-ENCODE(IQ3_S, iq3_s, 110)
-ENCODE(IQ1_S, iq1_s, 50)
+#include "codecs/iq.def"
+#undef IQ
