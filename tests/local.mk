@@ -39,6 +39,7 @@ bench: all tests/bench/measure$(EXEEXT) tests/synth/mksynth$(EXEEXT)
 
 # Each is built from the .c of its name and linked to the whole library.
 check_TESTS = \
+	tests/golden/test_codec_errors \
 	tests/golden/test_codecs \
 	tests/golden/test_dduf \
 	tests/golden/test_families \
@@ -51,6 +52,7 @@ check_TESTS = \
 	tests/golden/test_torch_write \
 	tests/unit/test_audit \
 	tests/unit/test_cast \
+	tests/unit/test_codecs \
 	tests/unit/test_compress \
 	tests/unit/test_configs \
 	tests/unit/test_crc \

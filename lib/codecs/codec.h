@@ -20,7 +20,7 @@ typedef struct dfx_codec {
     /* count blocks to numbers. */
     void (*decode)(const uint8_t *blocks, float *out, size_t count);
     /* Finite numbers, whole blocks of them. importance: a weight for each,
-       which are then a row; NULL: all alike. False: a scale is too large. NULL:
+       which are then a row; NULL: all alike. False: some are too large. NULL:
        such blocks are only read. */
     bool (*encode)(const float *numbers, const float *importance,
                    uint8_t *blocks, size_t count);
@@ -38,6 +38,13 @@ const dfx_codec *dfx_codec_of(dfx_type type);
 
 typedef bool dfx_encode_fn(const float *numbers, const float *importance,
                            uint8_t *blocks, size_t count);
+dfx_encode_fn dfx_encode_IQ1_M;
+dfx_encode_fn dfx_encode_IQ1_S;
+dfx_encode_fn dfx_encode_IQ2_S;
+dfx_encode_fn dfx_encode_IQ2_XS;
+dfx_encode_fn dfx_encode_IQ2_XXS;
+dfx_encode_fn dfx_encode_IQ3_S;
+dfx_encode_fn dfx_encode_IQ3_XXS;
 dfx_encode_fn dfx_encode_IQ4_NL;
 dfx_encode_fn dfx_encode_IQ4_XS;
 dfx_encode_fn dfx_encode_MXFP4;

@@ -96,17 +96,29 @@ greatest(const float *x, int n)
 
 /*
  * The exponent that lets the greatest number be a code of 4 and more. ggml
- * takes the logarithm as a float, which just below a power of two may be the
- * next whole number; so does this, from the logarithm as a double.
+ * takes the logarithm as a float: just below 2^k that rounds to k. It does so
+ * within half a step of the floats below k, 2^(m - 24), which is 2^m * ln 2
+ * steps of the number's fraction: reach, rounded down, with nothing close to a
+ * whole number. So no libm has a say.
  */
 static uint8_t
 e8m0_of(float most)
 {
-    float exponent;
+    static const uint32_t reach[7] = {0, 1, 2, 5, 11, 22, 44};
+    uint32_t bits = dfx_float_bits(most);
+    int exponent = (int)(bits >> 23) - 127;
+    int next = exponent + 1, m;
 
-    if (most == 0)
+    if (exponent < -126) /* 0 and subnormals: the least there is */
         return 0;
-    exponent = floorf((float)log2((double)most)) - 2 + 127;
+    if (next != 0) {
+        m = 31 - __builtin_clz((unsigned)(next < 0 ? -next : next));
+        if (next > 0 && next == 1 << m)
+            m--; /* floats below a power of two are closer */
+        if (m >= 0 && 0x800000 - (bits & 0x7fffff) <= reach[m > 6 ? 6 : m])
+            exponent = next;
+    }
+    exponent += 127 - 2;
     return exponent > 0 ? (uint8_t)exponent : 0;
 }
 
@@ -147,22 +159,28 @@ dfx_encode_MXFP4(const float *x, const float *importance, uint8_t *b,
     return true;
 }
 
+/* Numbers beyond the greatest code of the greatest scale do not fit; they get
+   that code, as ggml has it. */
 bool
 dfx_encode_NVFP4(const float *x, const float *importance, uint8_t *b,
                  size_t count)
 {
+    const float limit = (float)values[7] * ue4m3_half(0x7e);
+    bool fits = true;
+
     (void)importance;
     for (; count > 0; count -= 64, x += 64, b += 36) {
         for (int s = 0; s < 4; s++) {
             const float *from = x + 16 * s;
-            float d;
+            float most = greatest(from, 16), d;
 
-            b[s] = ue4m3_of(greatest(from, 16) / 6);
+            fits = fits && most <= limit;
+            b[s] = ue4m3_of(most / 6);
             d = ue4m3_half(b[s]);
             for (int j = 0; j < 8; j++)
                 b[4 + 8 * s + j] = (uint8_t)(nearest(from[j], d) |
                                              nearest(from[j + 8], d) << 4);
         }
     }
-    return true;
+    return fits;
 }

@@ -7,17 +7,8 @@
 #include <config.h>
 
 #include "codecs/codec.h"
+#include "codecs/grids.h"
 #include "codecs/half.h"
-
-#define GRID(name, rows, elements, bits, ...)                                  \
-    static const uint16_t grid_##name[rows] = {__VA_ARGS__};
-#include "codecs/grids.def"
-#undef GRID
-
-/* What the codes of 2 and 3 bits in a row mean. */
-static const int8_t levels_iq2[4] = {8, 25, 43};
-static const int8_t levels_iq3_xxs[8] = {4, 12, 20, 28, 36, 44, 52, 62};
-static const int8_t levels_iq3_s[8] = {1, 3, 5, 7, 9, 11, 13, 15};
 
 static unsigned
 load_u16(const uint8_t *bytes)
@@ -44,7 +35,7 @@ static void
 put_row8(float *out, uint16_t row, unsigned signs, float d)
 {
     for (int j = 0; j < 8; j++) {
-        float value = d * (float)levels_iq2[row >> 2 * j & 3];
+        float value = d * (float)dfx_levels_iq2[row >> 2 * j & 3];
 
         out[j] = (signs >> j & 1) != 0 ? -value : value;
     }
@@ -67,7 +58,8 @@ static void
 put_row1(float *out, unsigned row, float delta, float d)
 {
     for (int j = 0; j < 8; j++)
-        out[j] = d * ((float)((int)(grid_IQ1_S[row] >> 2 * j & 3) - 1) + delta);
+        out[j] = d * ((float)dfx_levels_iq1[dfx_grid_IQ1_S[row] >> 2 * j & 3] +
+                      delta);
 }
 
 void
@@ -82,7 +74,7 @@ dfx_decode_IQ2_XXS(const uint8_t *b, float *out, size_t count)
             float db = d * (0.5f + (float)(more >> 28)) * 0.25f;
 
             for (int l = 0; l < 4; l++)
-                put_row8(out + 32 * g + 8 * l, grid_IQ2_XXS[rows[l]],
+                put_row8(out + 32 * g + 8 * l, dfx_grid_IQ2_XXS[rows[l]],
                          even_signs(more >> 7 * l), db);
         }
     }
@@ -104,7 +96,7 @@ dfx_decode_IQ2_XS(const uint8_t *b, float *out, size_t count)
         for (int i = 0; i < 32; i++) {
             unsigned code = load_u16(b + 2 + 2 * i);
 
-            put_row8(out + 8 * i, grid_IQ2_XS[code & 511],
+            put_row8(out + 8 * i, dfx_grid_IQ2_XS[code & 511],
                      even_signs(code >> 9),
                      half_scale(d, b[66 + i / 4], i % 4 >= 2));
         }
@@ -122,7 +114,7 @@ dfx_decode_IQ2_S(const uint8_t *b, float *out, size_t count)
             unsigned row =
                 b[2 + i] | ((unsigned)b[66 + g] << (8 - 2 * l) & 768);
 
-            put_row8(out + 8 * i, grid_IQ2_S[row], b[34 + i],
+            put_row8(out + 8 * i, dfx_grid_IQ2_S[row], b[34 + i],
                      half_scale(d, b[74 + g], l >= 2));
         }
     }
@@ -143,8 +135,9 @@ dfx_decode_IQ3_XXS(const uint8_t *b, float *out, size_t count)
                 unsigned signs = even_signs(more >> 7 * l);
                 float *to = out + 32 * g + 8 * l;
 
-                put_row4(to, grid_IQ3_XXS[rows[0]], levels_iq3_xxs, signs, db);
-                put_row4(to + 4, grid_IQ3_XXS[rows[1]], levels_iq3_xxs,
+                put_row4(to, dfx_grid_IQ3_XXS[rows[0]], dfx_levels_iq3_xxs,
+                         signs, db);
+                put_row4(to + 4, dfx_grid_IQ3_XXS[rows[1]], dfx_levels_iq3_xxs,
                          signs >> 4, db);
             }
         }
@@ -165,8 +158,9 @@ dfx_decode_IQ3_S(const uint8_t *b, float *out, size_t count)
             int scale = b[106 + g / 2] >> 4 * (g % 2) & 15;
             float db = d * (float)(1 + 2 * scale);
 
-            put_row4(out + 8 * i, grid_IQ3_S[first], levels_iq3_s, signs, db);
-            put_row4(out + 8 * i + 4, grid_IQ3_S[second], levels_iq3_s,
+            put_row4(out + 8 * i, dfx_grid_IQ3_S[first], dfx_levels_iq3_s,
+                     signs, db);
+            put_row4(out + 8 * i + 4, dfx_grid_IQ3_S[second], dfx_levels_iq3_s,
                      signs >> 4, db);
         }
     }

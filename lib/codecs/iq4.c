@@ -105,9 +105,9 @@ static void
 weigh(const float *x, const float *importance, float sigma2, float *weights)
 {
     for (int i = 0; i < 32; i++)
-        weights[i] = importance != NULL
-                         ? importance[i] * sqrtf(sigma2 + x[i] * x[i])
-                         : x[i] * x[i];
+        weights[i] = importance != NULL ? dfx_sane_weight(importance[i]) *
+                                              sqrtf(sigma2 + x[i] * x[i])
+                                        : x[i] * x[i];
 }
 
 static float
@@ -140,7 +140,7 @@ dfx_encode_IQ4_NL(const float *x, const float *importance, uint8_t *b,
         weigh(x, importance != NULL ? importance + at : NULL,
               squares(x, 32) * (2.0f / 32), weights);
         scale = search(x, weights);
-        fits = dfx_half_store(b, scale) && fits;
+        fits = dfx_half_store(b, scale) && dfx_searchable(32, x) && fits;
         put_pairs(x, scale != 0 ? 1 / scale : 0, b + 2);
     }
     return fits;
@@ -177,7 +177,7 @@ encode_xs(const float *x, const float *importance, uint8_t *b)
     }
     b[2] = (uint8_t)high;
     b[3] = (uint8_t)(high >> 8);
-    return dfx_half_store(b, d);
+    return dfx_half_store(b, d) && dfx_searchable(256, x);
 }
 
 bool

@@ -34,7 +34,8 @@ weigh(const float *x, const float *importance, float sigma2, int size,
       float *weights)
 {
     for (int i = 0; i < size; i++)
-        weights[i] = importance[i] * sqrtf(sigma2 + x[i] * x[i]);
+        weights[i] =
+            dfx_sane_weight(importance[i]) * sqrtf(sigma2 + x[i] * x[i]);
 }
 
 static float
@@ -156,7 +157,7 @@ encode_ranged(const ranged_type *t, const float *x, const float *importance,
         d = code_by_greatest(groups, t->most_scale, scales, b->scales);
         dmin = code_by_greatest(groups, t->most_scale, mins, b->mins);
     }
-    b->fits = dfx_half_store(half, d);
+    b->fits = dfx_half_store(half, d) && dfx_searchable(ELEMENTS, x);
     b->d = dfx_half_load(half);
     b->fits = dfx_half_store(half, dmin) && b->fits;
     b->dmin = dfx_half_load(half);
@@ -307,7 +308,7 @@ encode_q3(const float *x, const float *importance, uint8_t *b)
         scales[g] = dfx_search_symmetric(16, 4, from, weights, codes + 16 * g);
     }
     d = scales_q3(scales, importance != NULL ? sums : NULL, small);
-    fits = dfx_half_store(b + 108, d);
+    fits = dfx_half_store(b + 108, d) && dfx_searchable(ELEMENTS, x);
     code_signed_again(x, small, dfx_half_load(b + 108), 4, codes);
     memset(b, 0, 108);
     for (int g = 0; g < GROUPS; g++)
@@ -347,18 +348,19 @@ encode_q6(const float *x, const float *importance, uint8_t *b)
         float weights[16];
 
         for (int i = 0; i < 16; i++)
-            weights[i] =
-                importance != NULL ? importance[16 * g + i] : from[i] * from[i];
+            weights[i] = importance != NULL
+                             ? dfx_sane_weight(importance[16 * g + i])
+                             : from[i] * from[i];
         scales[g] = dfx_search_symmetric(16, 32, from, weights, codes + 16 * g);
     }
     memset(b, 0, 210);
     max = farthest(scales);
     if (fabsf(max) < 1e-15f) /* ggml's GROUP_MAX_EPS */
-        return true;
+        return dfx_searchable(ELEMENTS, x);
     inverse = -128 / max;
     for (int g = 0; g < GROUPS; g++)
         small[g] = (int8_t)dfx_nearest_code(inverse * scales[g], -128, 127);
-    fits = dfx_half_store(b + 208, 1 / inverse);
+    fits = dfx_half_store(b + 208, 1 / inverse) && dfx_searchable(ELEMENTS, x);
     code_signed_again(x, small, dfx_half_load(b + 208), 32, codes);
     memcpy(b + 192, small, GROUPS);
     for (int i = 0; i < ELEMENTS; i++) {

@@ -159,7 +159,8 @@ static void
 weigh(const float *x, const float *importance, float sigma2, float *weights)
 {
     for (int j = 0; j < ELEMENTS; j++)
-        weights[j] = importance[j] * sqrtf(sigma2 + x[j] * x[j]);
+        weights[j] =
+            dfx_sane_weight(importance[j]) * sqrtf(sigma2 + x[j] * x[j]);
 }
 
 static float
@@ -188,6 +189,7 @@ encode_signed(const float *x, const float *importance, uint8_t *b, size_t count,
             float weights[ELEMENTS];
             int8_t found[ELEMENTS];
 
+            fits = dfx_searchable(ELEMENTS, x) && fits;
             weigh(x, importance + i, sigma2, weights);
             d = dfx_search_symmetric(ELEMENTS, n, x, weights, found);
             for (int j = 0; j < ELEMENTS; j++)
@@ -240,6 +242,7 @@ encode_ranged(const float *x, const float *importance, uint8_t *b, size_t count,
         if (importance != NULL) {
             float weights[ELEMENTS];
 
+            fits = dfx_searchable(ELEMENTS, x) && fits;
             weigh(x, importance + i, sigma2, weights);
             d = dfx_search_ranged(ELEMENTS, most, x, weights, &search, codes,
                                   &min);

@@ -34,6 +34,31 @@ dfx_nearest_code(float v, int least, int most)
     return code < least ? least : code > most ? most : code;
 }
 
+/*
+ * Weights that no sum makes infinite, and none that is 0: where nothing counts,
+ * all counts alike. What is in between stays as it is, to the bit.
+ */
+static inline float
+dfx_sane_weight(float importance)
+{
+    if (!(importance > 0x1p-60f))
+        return 0x1p-60f;
+    return importance < 0x1p60f ? importance : 0x1p60f;
+}
+
+/*
+ * False of numbers beyond what any block with a half as its scale can say. The
+ * sums of their squares may be infinite, and then a search finds anything.
+ */
+static inline bool
+dfx_searchable(int count, const float *x)
+{
+    for (int i = 0; i < count; i++)
+        if (!(x[i] < 0x1p32f && x[i] > -0x1p32f))
+            return false;
+    return true;
+}
+
 /* count numbers as scale * code, codes -n .. n - 1. Returns the scale. */
 float dfx_search_symmetric(int count, int n, const float *x,
                            const float *weights, int8_t *codes);
