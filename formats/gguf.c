@@ -129,13 +129,19 @@ check_offsets(const dfx_gguf *g, dfx_error *err)
 /* ---- Keys ----------------------------------------------------------------
  */
 
+static int
+compare_name(const void *name, const void *info)
+{
+    return strcmp(name, (*(dfx_gguf_info *const *)info)->name);
+}
+
 static dfx_gguf_info *
 find_info(const dfx_gguf *g, const char *name)
 {
-    for (size_t i = 0; i < g->info_count; i++)
-        if (strcmp(g->infos[i].name, name) == 0)
-            return &g->infos[i];
-    return NULL;
+    dfx_gguf_info **found = bsearch(name, g->by_name, g->info_count,
+                                    sizeof(dfx_gguf_info *), compare_name);
+
+    return found != NULL ? *found : NULL;
 }
 
 /* The shape that a tensor had before it was laid out in rows of whole blocks.

@@ -61,6 +61,7 @@ typedef struct dfx_gguf {
     size_t key_count, key_capacity;
     dfx_gguf_info *infos; /* owned */
     size_t info_count, info_capacity;
+    dfx_gguf_info **by_name; /* owned; sorted */
     uint64_t alignment;
     uint64_t data; /* offset of the data section */
     /* Who is told of broken rules that reading can go on after; NULL: the first

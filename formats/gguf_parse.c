@@ -487,25 +487,22 @@ check_keys(const dfx_gguf *g, dfx_error *err)
 }
 
 static dfx_status
-check_infos(const dfx_gguf *g, dfx_error *err)
+check_infos(dfx_gguf *g, dfx_error *err)
 {
-    const dfx_gguf_info **sorted =
-        calloc(g->info_count + 1, sizeof(dfx_gguf_info *));
-    dfx_status status = DFX_OK;
-
-    if (sorted == NULL)
+    g->by_name = calloc(g->info_count + 1, sizeof(dfx_gguf_info *));
+    if (g->by_name == NULL)
         return dfx_fail_nomem(err);
     for (size_t i = 0; i < g->info_count; i++)
-        sorted[i] = &g->infos[i];
+        g->by_name[i] = &g->infos[i];
     if (g->info_count > 0)
-        qsort(sorted, g->info_count, sizeof(dfx_gguf_info *), compare_infos);
-    for (size_t i = 1; i < g->info_count && status == DFX_OK; i++)
-        if (compare_infos(&sorted[i - 1], &sorted[i]) == 0)
-            status = dfx_gguf_tell(
-                g, DFX_RULE_GGUF_NAME_DUPLICATE, false, sorted[i]->at, err,
-                "tensor \"%s\" is there twice", sorted[i]->name);
-    free(sorted);
-    return status;
+        qsort(g->by_name, g->info_count, sizeof(dfx_gguf_info *),
+              compare_infos);
+    for (size_t i = 1; i < g->info_count; i++)
+        if (compare_infos(&g->by_name[i - 1], &g->by_name[i]) == 0)
+            DFX_TRY(dfx_gguf_tell(
+                g, DFX_RULE_GGUF_NAME_DUPLICATE, false, g->by_name[i]->at, err,
+                "tensor \"%s\" is there twice", g->by_name[i]->name));
+    return DFX_OK;
 }
 
 /* Where the data starts. */
@@ -598,6 +595,7 @@ dfx_gguf_fini(dfx_gguf *g)
 {
     free(g->keys);
     free(g->infos);
+    free(g->by_name);
     dfx_arena_fini(&g->arena);
 }
 

@@ -253,26 +253,20 @@ put_meta(writer *w, const dfx_meta *meta)
     return DFX_OK;
 }
 
-/* Has a later entry the same key? The last one counts. */
-static bool
-is_replaced(const dfx_bundle *bundle, size_t i)
-{
-    for (size_t k = i + 1; k < bundle->meta_count; k++)
-        if (strcmp(bundle->metadata[k].key, bundle->metadata[i].key) == 0)
-            return true;
-    return false;
-}
-
 static dfx_status
 put_keys(writer *w)
 {
     const dfx_bundle *bundle = w->bundle;
     const char *architecture = architecture_of(bundle->family);
     int file_type = file_type_of(majority(bundle));
+    const dfx_meta **pairs = NULL;
+    size_t count = 0;
 
-    for (size_t i = 0; i < bundle->meta_count; i++)
-        if (strcmp(bundle->metadata[i].key, DFX_GGUF_ARCHITECTURE) == 0)
-            architecture = bundle->metadata[i].value;
+    DFX_TRY(dfx_bundle_sort_metadata(bundle, &w->plan->arena, &pairs, &count,
+                                     w->err));
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(pairs[i]->key, DFX_GGUF_ARCHITECTURE) == 0)
+            architecture = pairs[i]->value;
     if (architecture != NULL) {
         begin_key(w, DFX_GGUF_ARCHITECTURE, DFX_GGUF_STRING);
         put_string(&w->keys, architecture);
@@ -285,10 +279,9 @@ put_keys(writer *w)
         begin_key(w, "general.file_type", DFX_GGUF_U32);
         put(&w->keys, (uint64_t)file_type, 4);
     }
-    for (size_t i = 0; i < bundle->meta_count; i++)
-        if (bundle->metadata[i].key[0] != '\0' &&
-            !is_made(bundle->metadata[i].key) && !is_replaced(bundle, i))
-            DFX_TRY(put_meta(w, &bundle->metadata[i]));
+    for (size_t i = 0; i < count; i++)
+        if (pairs[i]->key[0] != '\0' && !is_made(pairs[i]->key))
+            DFX_TRY(put_meta(w, pairs[i]));
     return DFX_OK;
 }
 

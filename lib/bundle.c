@@ -103,30 +103,43 @@ compare_pairs(const void *a, const void *b)
 }
 
 dfx_status
-dfx_bundle_print_metadata(const dfx_bundle *bundle, dfx_arena *arena,
-                          dfx_text *text, dfx_error *err)
+dfx_bundle_sort_metadata(const dfx_bundle *bundle, dfx_arena *arena,
+                         const dfx_meta ***out, size_t *count, dfx_error *err)
 {
-    size_t count = bundle->meta_count;
-    const dfx_meta **pairs = dfx_arena_array(arena, count, sizeof *pairs);
-    const char *last = NULL;
+    size_t all = bundle->meta_count, kept = 0;
+    const dfx_meta **pairs = dfx_arena_array(arena, all, sizeof *pairs);
 
     if (pairs == NULL)
         return dfx_fail_nomem(err);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < all; i++)
         pairs[i] = &bundle->metadata[i];
-    qsort(pairs, count, sizeof *pairs, compare_pairs);
+    if (all > 0)
+        qsort(pairs, all, sizeof *pairs, compare_pairs);
+    for (size_t i = 0; i < all; i++)
+        if (kept == 0 || strcmp(pairs[i]->key, pairs[kept - 1]->key) != 0)
+            pairs[kept++] = pairs[i]; /* the later one, which came first */
+    *out = pairs;
+    *count = kept;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_bundle_print_metadata(const dfx_bundle *bundle, dfx_arena *arena,
+                          dfx_text *text, dfx_error *err)
+{
+    const dfx_meta **pairs = NULL;
+    size_t count = 0;
+
+    DFX_TRY(dfx_bundle_sort_metadata(bundle, arena, &pairs, &count, err));
     dfx_text_puts(text, "{");
     for (size_t i = 0; i < count; i++) {
         const char *key = pairs[i]->key, *value = pairs[i]->value;
 
-        if (last != NULL && strcmp(key, last) == 0)
-            continue; /* replaced by the later one, which came first */
-        if (last != NULL)
+        if (i > 0)
             dfx_text_puts(text, ",");
         dfx_json_quote(text, key, strlen(key), false);
         dfx_text_puts(text, ":");
         dfx_json_quote(text, value, strlen(value), false);
-        last = key;
     }
     dfx_text_puts(text, "}");
     return text->failed ? dfx_fail_nomem(err) : DFX_OK;

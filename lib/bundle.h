@@ -72,8 +72,13 @@ DFX_CHECKED dfx_status dfx_bundle_carry_meta(dfx_bundle *bundle,
    make a file that no reader accepts. */
 DFX_CHECKED dfx_status dfx_bundle_check_names(const dfx_bundle *bundle,
                                               dfx_error *err);
-/* The metadata as a JSON object of strings, sorted by key; of pairs with one
-   key the last. Of a bundle with one component. */
+/* The metadata sorted by key, of pairs with one key the last; *out lives in the
+   arena. Of a bundle with one component. */
+DFX_CHECKED dfx_status dfx_bundle_sort_metadata(const dfx_bundle *bundle,
+                                                dfx_arena *arena,
+                                                const dfx_meta ***out,
+                                                size_t *count, dfx_error *err);
+/* The same as a JSON object of strings. */
 DFX_CHECKED dfx_status dfx_bundle_print_metadata(const dfx_bundle *bundle,
                                                  dfx_arena *arena,
                                                  dfx_text *text,

@@ -411,8 +411,12 @@ pull_cast(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
 
     if (dfx_type_class(arg->type) == DFX_CLASS_BLOCK)
         return dfx_blocks_decode(x, first, count, out, err);
-    if (dfx_type_class(x->type) == DFX_CLASS_BLOCK)
-        return dfx_blocks_encode(x, first, count, out, err);
+    if (dfx_type_class(x->type) == DFX_CLASS_BLOCK) {
+        status = dfx_blocks_encode(x, first, count, out, err);
+        if (status == DFX_ERR_FORMAT)
+            blame(x, err);
+        return status;
+    }
     room = min_size(count, SCRATCH / dfx_type_size(arg->type));
     scratch = malloc(bytes_of(arg, room) + 1);
     if (scratch == NULL)

@@ -58,7 +58,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/codecs/hull.c lib/codecs/hull.h \
 	lib/codecs/iq.c lib/codecs/iq.def lib/codecs/iq4.c lib/codecs/iq_encode.c \
 	lib/codecs/kquants.c lib/codecs/kquants_encode.c \
-	lib/codecs/legacy.c lib/codecs/scales.h \
+	lib/codecs/legacy.c lib/codecs/numbers.h lib/codecs/scales.h \
 	lib/codecs/search.c lib/codecs/search.h lib/codecs/ternary.c \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \

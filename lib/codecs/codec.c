@@ -7,7 +7,7 @@
 
 static const dfx_codec table[] = {
 #define CODEC(name, number, elements, bytes, alias, encoder)                   \
-    {alias, number, {elements, bytes}, dfx_decode_##name, encoder},
+    {{elements, bytes}, dfx_decode_##name, encoder},
 #include "codecs/codecs.def"
 #undef CODEC
 };

@@ -13,17 +13,17 @@
 
 #include "types.h"
 
+/* count blocks to numbers. */
+typedef void dfx_decode_fn(const uint8_t *blocks, float *out, size_t count);
+/* Finite numbers, whole blocks of them. importance: a weight for each, which
+   are then a row; NULL: all alike. False: some are too large. */
+typedef bool dfx_encode_fn(const float *numbers, const float *importance,
+                           uint8_t *blocks, size_t count);
+
 typedef struct dfx_codec {
-    const char *ggml_name; /* "q4_K" */
-    uint32_t id;           /* in GGUF */
-    dfx_unit unit;         /* a block */
-    /* count blocks to numbers. */
-    void (*decode)(const uint8_t *blocks, float *out, size_t count);
-    /* Finite numbers, whole blocks of them. importance: a weight for each,
-       which are then a row; NULL: all alike. False: some are too large. NULL:
-       such blocks are only read. */
-    bool (*encode)(const float *numbers, const float *importance,
-                   uint8_t *blocks, size_t count);
+    dfx_unit unit; /* a block */
+    dfx_decode_fn *decode;
+    dfx_encode_fn *encode; /* NULL: such blocks are only read */
 } dfx_codec;
 
 /* NULL: no block type. Static. */
@@ -32,12 +32,10 @@ const dfx_codec *dfx_codec_of(dfx_type type);
 /* ---- What codecs.def names, each in a file of its kind ------------------- */
 
 #define CODEC(name, id, elements, bytes, alias, encoder)                       \
-    void dfx_decode_##name(const uint8_t *blocks, float *out, size_t count);
+    dfx_decode_fn dfx_decode_##name;
 #include "codecs/codecs.def"
 #undef CODEC
 
-typedef bool dfx_encode_fn(const float *numbers, const float *importance,
-                           uint8_t *blocks, size_t count);
 dfx_encode_fn dfx_encode_IQ1_M;
 dfx_encode_fn dfx_encode_IQ1_S;
 dfx_encode_fn dfx_encode_IQ2_S;

@@ -5,6 +5,7 @@
 
 #include "codecs/codec.h"
 #include "codecs/half.h"
+#include "codecs/numbers.h"
 
 #include <math.h>
 
@@ -84,16 +85,6 @@ nearest(float x, float d)
     return best;
 }
 
-static float
-greatest(const float *x, int n)
-{
-    float most = 0;
-
-    for (int i = 0; i < n; i++)
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    return most;
-}
-
 /*
  * The exponent that lets the greatest number be a code of 4 and more. ggml
  * takes the logarithm as a float: just below 2^k that rounds to k. It does so
@@ -151,7 +142,7 @@ dfx_encode_MXFP4(const float *x, const float *importance, uint8_t *b,
     for (; count > 0; count -= 32, x += 32, b += 17) {
         float d;
 
-        b[0] = e8m0_of(greatest(x, 32));
+        b[0] = e8m0_of(dfx_greatest(32, x));
         d = e8m0_half(b[0]);
         for (int j = 0; j < 16; j++)
             b[1 + j] = (uint8_t)(nearest(x[j], d) | nearest(x[j + 16], d) << 4);
@@ -172,7 +163,7 @@ dfx_encode_NVFP4(const float *x, const float *importance, uint8_t *b,
     for (; count > 0; count -= 64, x += 64, b += 36) {
         for (int s = 0; s < 4; s++) {
             const float *from = x + 16 * s;
-            float most = greatest(from, 16), d;
+            float most = dfx_greatest(16, from), d;
 
             fits = fits && most <= limit;
             b[s] = ue4m3_of(most / 6);

@@ -7,6 +7,7 @@
 
 #include "codecs/codec.h"
 #include "codecs/half.h"
+#include "codecs/numbers.h"
 #include "codecs/search.h"
 
 static const int8_t values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
@@ -70,14 +71,9 @@ near(float v)
 static float
 search(const float *x, const float *weights)
 {
-    float most = 0, max = 0, scale = 0, best = 0;
+    float max = dfx_farthest(32, x), scale = 0, best = 0;
 
-    for (int i = 0; i < 32; i++)
-        if (fabsf(x[i]) > most) {
-            most = fabsf(x[i]);
-            max = x[i];
-        }
-    if (most < 1e-15f) /* ggml's GROUP_MAX_EPS */
+    if (fabsf(max) < 1e-15f) /* ggml's GROUP_MAX_EPS */
         return 0;
     for (int k = -8; k <= 7; k++) {
         /* First without a shift, then shifted by -7 to 7. */
@@ -150,7 +146,7 @@ static bool
 encode_xs(const float *x, const float *importance, uint8_t *b)
 {
     float sigma2 = squares(x, 256) * (2.0f / 256);
-    float scales[8], max = 0, d, inverse;
+    float scales[8], d, inverse;
     unsigned high = 0;
 
     for (int g = 0; g < 8; g++) {
@@ -159,10 +155,8 @@ encode_xs(const float *x, const float *importance, uint8_t *b)
         weigh(x + 32 * g, importance != NULL ? importance + 32 * g : NULL,
               sigma2, weights);
         scales[g] = search(x + 32 * g, weights);
-        if (fabsf(scales[g]) > fabsf(max))
-            max = scales[g];
     }
-    d = -max / 32;
+    d = -dfx_farthest(8, scales) / 32;
     inverse = d != 0 ? 1 / d : 0;
     for (int g = 0; g < 4; g++)
         b[4 + g] = 0;

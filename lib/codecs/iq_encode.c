@@ -19,6 +19,7 @@
 #include "codecs/grids.h"
 #include "codecs/half.h"
 #include "codecs/hull.h"
+#include "codecs/numbers.h"
 #include "codecs/search.h"
 
 enum {
@@ -69,12 +70,9 @@ typedef struct iq_block {
 static int
 exponent_of(const float *x)
 {
-    float most = 0;
     int exponent = 0;
 
-    for (int i = 0; i < ELEMENTS; i++)
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    (void)frexpf(most, &exponent);
+    (void)frexpf(dfx_greatest(ELEMENTS, x), &exponent);
     return exponent;
 }
 
@@ -210,10 +208,9 @@ static float
 scale_of_group(const iq_block *b, int group)
 {
     const float *x = b->x + b->type->group * group;
-    float most = 0, top = 0, scale, best = 0, best_gain = 0;
+    float most = dfx_greatest(b->type->group, x);
+    float top = 0, scale, best = 0, best_gain = 0;
 
-    for (int i = 0; i < b->type->group; i++)
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
     for (int i = 0; i < 8; i++)
         top = b->levels[0][i] > top ? b->levels[0][i] : top;
     scale = 0.25f * most / top;

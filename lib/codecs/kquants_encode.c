@@ -12,6 +12,7 @@
 
 #include "codecs/codec.h"
 #include "codecs/half.h"
+#include "codecs/numbers.h"
 #include "codecs/scales.h"
 #include "codecs/search.h"
 
@@ -243,18 +244,6 @@ dfx_encode_Q5_K(const float *x, const float *importance, uint8_t *b,
 /* ---- Signed scales: Q3_K, Q6_K ---------------------------------------------
  */
 
-/* The first of the scales that are farthest from 0. */
-static float
-farthest(const float *scales)
-{
-    float max = 0;
-
-    for (int g = 0; g < GROUPS; g++)
-        if (fabsf(scales[g]) > fabsf(max))
-            max = scales[g];
-    return max;
-}
-
 /* Every number by the scales that were kept, codes -n .. n - 1. */
 static void
 code_signed_again(const float *x, const int8_t *scales, float d, int n,
@@ -276,7 +265,7 @@ scales_q3(const float *scales, const float *sums, int8_t *out)
 
     if (sums != NULL)
         return dfx_search_symmetric(GROUPS, 32, scales, sums, out);
-    max = farthest(scales);
+    max = dfx_farthest(GROUPS, scales);
     if (max == 0) {
         memset(out, -32, GROUPS);
         return 0;
@@ -354,7 +343,7 @@ encode_q6(const float *x, const float *importance, uint8_t *b)
         scales[g] = dfx_search_symmetric(16, 32, from, weights, codes + 16 * g);
     }
     memset(b, 0, 210);
-    max = farthest(scales);
+    max = dfx_farthest(GROUPS, scales);
     if (fabsf(max) < 1e-15f) /* ggml's GROUP_MAX_EPS */
         return dfx_searchable(ELEMENTS, x);
     inverse = -128 / max;

@@ -10,6 +10,7 @@
 
 #include "codecs/codec.h"
 #include "codecs/half.h"
+#include "codecs/numbers.h"
 #include "codecs/search.h"
 
 enum { ELEMENTS = 32, HALF = 16 };
@@ -115,15 +116,6 @@ floor_code(float v, int most)
     return v < (float)most ? (int)v : most;
 }
 
-/* 1/d, or 0 where that is none. */
-static float
-inverse(float d)
-{
-    float id = d != 0 ? 1.0f / d : 0;
-
-    return isfinite(id) ? id : 0;
-}
-
 /* Codes of 4 or 5 bits to their places; high is NULL for 4. */
 static void
 put_codes(const uint8_t *codes, uint8_t *low, uint8_t *high)
@@ -137,20 +129,6 @@ put_codes(const uint8_t *codes, uint8_t *low, uint8_t *high)
             bits |= (unsigned)(codes[8 * i + k] >> 4) << k;
         high[i] = (uint8_t)bits;
     }
-}
-
-/* The first of the numbers farthest from 0. */
-static float
-farthest(const float *x)
-{
-    float most = 0, max = 0;
-
-    for (int j = 0; j < ELEMENTS; j++)
-        if (fabsf(x[j]) > most) {
-            most = fabsf(x[j]);
-            max = x[j];
-        }
-    return max;
 }
 
 /* Weights of importance: larger numbers count more, the more so in a row of
@@ -197,8 +175,8 @@ encode_signed(const float *x, const float *importance, uint8_t *b, size_t count,
         } else {
             float id;
 
-            d = farthest(x) / (float)-n;
-            id = inverse(d);
+            d = dfx_farthest(ELEMENTS, x) / (float)-n;
+            id = dfx_inverse(d);
             for (int j = 0; j < ELEMENTS; j++)
                 codes[j] =
                     (uint8_t)floor_code(x[j] * id + (float)n + 0.5f, 2 * n - 1);
@@ -255,7 +233,7 @@ encode_ranged(const float *x, const float *importance, uint8_t *b, size_t count,
                 max = x[j] > max ? x[j] : max;
             }
             d = (max - min) / (float)most;
-            id = inverse(d);
+            id = dfx_inverse(d);
             for (int j = 0; j < ELEMENTS; j++)
                 codes[j] = (uint8_t)floor_code((x[j] - min) * id + 0.5f, most);
         }
@@ -292,7 +270,7 @@ dfx_encode_Q8_0(const float *x, const float *importance, uint8_t *b,
 
     (void)importance;
     for (; count > 0; count -= ELEMENTS, x += ELEMENTS, b += 34) {
-        float d = fabsf(farthest(x)) / 127, id = inverse(d);
+        float d = dfx_greatest(ELEMENTS, x) / 127, id = dfx_inverse(d);
 
         fits = dfx_half_store(b, d) && fits;
         for (int j = 0; j < ELEMENTS; j++)

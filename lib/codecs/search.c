@@ -5,6 +5,8 @@
 
 #include "codecs/search.h"
 
+#include "codecs/numbers.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -18,20 +20,6 @@ static void
 clear(int count, void *codes)
 {
     memset(codes, 0, count > 0 ? (size_t)count : 0);
-}
-
-/* The first of the numbers farthest from 0. */
-static float
-farthest(int count, const float *x)
-{
-    float most = 0, max = 0;
-
-    for (int i = 0; i < count; i++)
-        if (fabsf(x[i]) > most) {
-            most = fabsf(x[i]);
-            max = x[i];
-        }
-    return max;
 }
 
 /* How well codes fit: the best scale for them is product / square. */
@@ -60,7 +48,7 @@ float
 dfx_search_symmetric(int count, int n, const float *x, const float *weights,
                      int8_t *codes)
 {
-    float max = farthest(count, x), scale, best;
+    float max = dfx_farthest(count, x), scale, best;
     fit f;
 
     clear(count, codes);
@@ -274,7 +262,7 @@ dfx_search_positive(int count, int most, const float *x, const float *weights,
 float
 dfx_search_three_bits(int count, const float *x, int8_t *codes)
 {
-    float max = farthest(count, x), weights[DFX_SEARCH_MAX];
+    float max = dfx_farthest(count, x), weights[DFX_SEARCH_MAX];
 
     clear(count, codes);
     if (fabsf(max) < TINY)

@@ -8,6 +8,7 @@
 
 #include "codecs/codec.h"
 #include "codecs/half.h"
+#include "codecs/numbers.h"
 
 /* Digit n of five (or four) ternary ones, the first the most significant, which
    a byte holds as a fixed-point number of 8 bits. */
@@ -73,29 +74,11 @@ dfx_decode_Q1_0(const uint8_t *b, float *out, size_t count)
 /* ---- Encoding -------------------------------------------------------------
  */
 
-static float
-greatest(const float *x, int n)
-{
-    float most = 0;
-
-    for (int i = 0; i < n; i++)
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    return most;
-}
-
 /* -1, 0 or 1, and one more. id is the inverse of the greatest number. */
 static unsigned
 trit_of(float x, float id)
 {
     return (unsigned)((int)roundf(x * id) + 1);
-}
-
-static float
-inverse(float d)
-{
-    float id = d != 0 ? 1.0f / d : 0;
-
-    return isfinite(id) ? id : 0;
 }
 
 /* digits trits that lie step apart, as one byte. */
@@ -117,7 +100,7 @@ dfx_encode_TQ1_0(const float *x, const float *importance, uint8_t *b,
 
     (void)importance;
     for (; count > 0; count -= 256, x += 256, b += 54) {
-        float d = greatest(x, 256), id = inverse(d);
+        float d = dfx_greatest(256, x), id = dfx_inverse(d);
 
         for (int i = 0; i < 32; i++)
             b[i] = pack_trits(x + i, 32, 5, id);
@@ -138,7 +121,7 @@ dfx_encode_TQ2_0(const float *x, const float *importance, uint8_t *b,
 
     (void)importance;
     for (; count > 0; count -= 256, x += 256, b += 66) {
-        float d = greatest(x, 256), id = inverse(d);
+        float d = dfx_greatest(256, x), id = dfx_inverse(d);
 
         for (int i = 0; i < 64; i++) {
             const float *from = x + i / 32 * 128 + i % 32;
@@ -161,7 +144,7 @@ dfx_encode_Q2_0(const float *x, const float *importance, uint8_t *b,
 
     (void)importance;
     for (; count > 0; count -= 64, x += 64, b += 18) {
-        float d = greatest(x, 64), id = inverse(d);
+        float d = dfx_greatest(64, x), id = dfx_inverse(d);
 
         for (int i = 0; i < 16; i++) {
             unsigned byte = 0;

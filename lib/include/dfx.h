@@ -151,8 +151,8 @@ DFX_API dfx_type dfx_type_named(const char *name);
 
 /*
  * The fewest elements of a type that fill whole bytes, and those bytes: 1 and 2
- * of F16, 2 and 1 of F4, 32 and 18 of Q4_0, which are a block and lie in one
- * row. 1 and 0 outside the enum.
+ * of F16, 2 and 1 of F4, 32 and 18 of Q4_0, which are a block. 1 and 0
+ * outside the enum.
  */
 typedef struct dfx_unit {
     uint32_t elements, bytes;
