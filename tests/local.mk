@@ -17,6 +17,7 @@ AM_TESTS_ENVIRONMENT = \
 
 noinst_HEADERS = \
 	tests/fuzz/fuzz.h \
+	tests/golden/golden.h \
 	tests/synth/synth.h \
 	tests/synth/synth_type.h \
 	tests/unit/scratch.h \

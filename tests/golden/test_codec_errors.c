@@ -11,27 +11,12 @@
 #include <cjson/cJSON.h>
 
 #include "digest.h"
-#include "scratch.h"
+#include "golden.h"
 #include "tap.h"
 
 /* Of the sources of results.json the one that is made fastest. */
 enum { ROWS = 256, COLUMNS = 1024 };
 static const char source[] = "offset";
-
-/* The 24-bit number of element i of a tensor, as tests/synth/synth.h has it,
-   in -1 .. 1. */
-static double
-synth_value(uint64_t seed, const char *name, uint64_t i)
-{
-    uint64_t z = 0xcbf29ce484222325;
-
-    for (; *name != '\0'; name++)
-        z = (z ^ (unsigned char)*name) * 0x100000001b3;
-    z = (z ^ seed) + (i + 1) * 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return ((double)((z ^ z >> 31) >> 40) - 0x1p23) / 0x1p23;
-}
 
 static bool
 has_digest(const void *data, size_t size, const char *want)
@@ -111,35 +96,25 @@ check_case(const cJSON *row, const float *x, const float *spread)
 int
 main(void)
 {
-    const char *srcdir = getenv("srcdir");
     float *x = malloc((size_t)ROWS * COLUMNS * sizeof *x), spread[COLUMNS];
-    char path[512];
-    size_t size = 0;
-    unsigned char *text;
     cJSON *doc, *row;
     uint64_t seed;
 
-    snprintf(path, sizeof path, "%s/tests/golden/gguf/results.json",
-             srcdir != NULL ? srcdir : ".");
-    text = scratch_read(path, &size);
-    doc = text != NULL ? cJSON_Parse((const char *)text) : NULL;
-    if (doc == NULL) {
-        printf("Bail out! no %s\n", path);
-        return 1;
-    }
+    golden_find("gguf");
+    doc = golden_json("results.json");
     seed = (uint64_t)cJSON_GetObjectItem(doc, "seed")->valuedouble;
     for (uint64_t i = 0; i < (uint64_t)ROWS * COLUMNS; i++)
-        x[i] = (float)(0.03125 + 0x1p-4 * synth_value(seed, "quant.offset", i));
+        x[i] =
+            (float)(0.03125 + 0x1p-4 * golden_value(seed, "quant.offset", i));
     for (uint64_t i = 0; i < COLUMNS; i++)
         spread[i] =
-            (float)exp2(floor(4 * synth_value(seed, "quant.imatrix", i)));
+            (float)exp2(floor(4 * golden_value(seed, "quant.imatrix", i)));
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases"))
     {
         if (strcmp(cJSON_GetArrayItem(row, 0)->valuestring, source) == 0)
             check_case(row, x, spread);
     }
     cJSON_Delete(doc);
-    free(text);
     free(x);
     return tap_end();
 }

@@ -12,47 +12,8 @@
 #include <cjson/cJSON.h>
 
 #include "scratch.h"
+#include "golden.h"
 #include "tap.h"
-
-static char *folder; /* of the goldens */
-
-static unsigned char *
-load(const char *name, size_t *size)
-{
-    char path[512];
-    unsigned char *data;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    data = scratch_read(path, size);
-    if (data == NULL) {
-        printf("Bail out! no %s\n", name);
-        exit(1);
-    }
-    return data;
-}
-
-static cJSON *
-load_json(const char *name)
-{
-    size_t size = 0;
-    unsigned char *text = load(name, &size);
-    cJSON *doc = cJSON_Parse((const char *)text);
-
-    free(text);
-    return doc;
-}
-
-static const char *
-text_at(const cJSON *row, int i)
-{
-    return cJSON_GetStringValue(cJSON_GetArrayItem(row, i));
-}
-
-static size_t
-number_at(const cJSON *row, int i)
-{
-    return (size_t)cJSON_GetArrayItem(row, i)->valuedouble;
-}
 
 /* The same bits, or NaN where NaN is wanted. */
 static bool
@@ -87,9 +48,9 @@ check_decode(const cJSON *row)
     if (codec == NULL || cJSON_IsNull(cJSON_GetArrayItem(row, 2)))
         return; /* an element type; bytes made from a name */
     snprintf(path, sizeof path, "decode/%s.blocks", name);
-    blocks = load(path, &size);
+    blocks = golden_load(path, &size);
     snprintf(path, sizeof path, "decode/%s.f32", name);
-    want = load(path, &size);
+    want = golden_load(path, &size);
     got = malloc(numbers * sizeof *got);
     snprintf(what, sizeof what, "%s, %s: %zu blocks", name, text_at(row, 1),
              count);
@@ -105,26 +66,12 @@ check_decode(const cJSON *row)
 static void
 test_decode(void)
 {
-    cJSON *doc = load_json("decode.json");
+    cJSON *doc = golden_json("decode.json");
     const cJSON *row;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases"))
         check_decode(row);
     cJSON_Delete(doc);
-}
-
-/* The 24-bit number of element i of a tensor, as tests/synth/synth.h has it. */
-static uint64_t
-synth_bits(uint64_t seed, const char *name, uint64_t i)
-{
-    uint64_t z = 0xcbf29ce484222325;
-
-    for (; *name != '\0'; name++)
-        z = (z ^ (unsigned char)*name) * 0x100000001b3;
-    z = (z ^ seed) + (i + 1) * 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return (z ^ z >> 31) >> 40;
 }
 
 /* Where the high bytes of a type's halves are, two at most; -1: none. */
@@ -154,7 +101,7 @@ make_bulk(const char *name, uint64_t seed, size_t block, size_t size,
 
     snprintf(tensor, sizeof tensor, "decode.bulk.%s", name);
     for (size_t i = 0; i < size; i++)
-        bytes[i] = (unsigned char)synth_bits(seed, tensor, i);
+        bytes[i] = (unsigned char)golden_bits(seed, tensor, i);
     for (size_t i = 0; i < sizeof bulk_halves / sizeof *bulk_halves; i++) {
         const halves *h = &bulk_halves[i];
 
@@ -215,7 +162,7 @@ check_bulk(const cJSON *row, uint64_t seed)
 static void
 test_bulk(void)
 {
-    cJSON *doc = load_json("decode.json");
+    cJSON *doc = golden_json("decode.json");
     uint64_t seed = (uint64_t)cJSON_GetObjectItem(doc, "seed")->valuedouble;
     const cJSON *row;
 
@@ -249,7 +196,7 @@ check_grid(const cJSON *grids, const char *name, const uint16_t *rows,
 static void
 test_grids(void)
 {
-    cJSON *doc = load_json("iq_grids.json");
+    cJSON *doc = golden_json("iq_grids.json");
     const cJSON *grids = cJSON_GetObjectItem(doc, "grids");
 
 #define GRID(name, count, elements, bits, ...)                                 \
@@ -338,7 +285,7 @@ check_encode(const cJSON *doc, const cJSON *row, const unsigned char *input)
         return;
     find_section(doc, section, &first, &count);
     snprintf(path, sizeof path, "encode/%s.bin", name);
-    want = load(path, &size);
+    want = golden_load(path, &size);
     got = malloc(bytes);
     numbers = malloc(count * sizeof *numbers);
     memcpy(numbers, input + 4 * first, count * sizeof *numbers);
@@ -365,9 +312,9 @@ check_encode(const cJSON *doc, const cJSON *row, const unsigned char *input)
 static void
 test_encode(void)
 {
-    cJSON *doc = load_json("encode.json");
+    cJSON *doc = golden_json("encode.json");
     size_t size = 0;
-    unsigned char *input = load("encode/input.f32", &size);
+    unsigned char *input = golden_load("encode/input.f32", &size);
     const cJSON *row;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases"))
@@ -397,7 +344,7 @@ check_search(const cJSON *row, const float *numbers, const float *spread)
     for (size_t i = 0; i < SEARCHED; i++)
         importance[i] = strcmp(mode, "spread") == 0 ? spread[i] : 1;
     snprintf(path, sizeof path, "search/%s.%s.bin", name, mode);
-    want = load(path, &size);
+    want = golden_load(path, &size);
     got = malloc(bytes);
     codec->encode(numbers, strcmp(mode, "none") == 0 ? NULL : importance, got,
                   SEARCHED);
@@ -413,18 +360,17 @@ static void
 make_spread(uint64_t seed, float *spread)
 {
     for (uint64_t i = 0; i < SEARCHED; i++) {
-        double k = (double)synth_bits(seed, "quant.imatrix", i);
-
-        spread[i] = (float)exp2(floor(4 * (k - 0x1p23) / 0x1p23));
+        spread[i] =
+            (float)exp2(floor(4 * golden_value(seed, "quant.imatrix", i)));
     }
 }
 
 static void
 test_search(void)
 {
-    cJSON *doc = load_json("search.json");
+    cJSON *doc = golden_json("search.json");
     size_t size = 0;
-    unsigned char *input = load("encode/input.f32", &size);
+    unsigned char *input = golden_load("encode/input.f32", &size);
     float numbers[SEARCHED], spread[SEARCHED];
     const cJSON *row;
 
@@ -440,21 +386,11 @@ test_search(void)
 int
 main(void)
 {
-    const char *srcdir = getenv("srcdir");
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/tests/golden/gguf",
-             srcdir != NULL ? srcdir : ".");
-    folder = realpath(path, NULL);
-    if (folder == NULL) {
-        printf("Bail out! no %s\n", path);
-        return 1;
-    }
+    golden_find("gguf");
     test_decode();
     test_bulk();
     test_grids();
     test_encode();
     test_search();
-    free(folder);
     return tap_end();
 }

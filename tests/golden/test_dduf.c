@@ -8,36 +8,10 @@
 #include <cjson/cJSON.h>
 
 #include "scratch.h"
+#include "golden.h"
 #include "tap.h"
 
-static char *folder; /* of the goldens */
-
 static const dfx_open_options as_dduf = {.format = "dduf"};
-
-static cJSON *
-load_json(const char *name)
-{
-    char path[512];
-    size_t size = 0;
-    unsigned char *text;
-    cJSON *doc;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    text = scratch_read(path, &size);
-    doc = text != NULL ? cJSON_Parse((const char *)text) : NULL;
-    free(text);
-    if (doc == NULL) {
-        printf("Bail out! no %s\n", name);
-        exit(1);
-    }
-    return doc;
-}
-
-static const char *
-text_of(const cJSON *row, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, key));
-}
 
 typedef struct findings {
     char rules[4096]; /* "rule rule " */
@@ -66,14 +40,14 @@ check_case(const cJSON *row)
     dfx_index *index = NULL;
     dfx_error err = {.rule = ""};
     dfx_status status;
-    char path[512], word[80];
+    char path[1024], word[80];
 
     level = text_of(row, "level");
     warned = level != NULL && strcmp(level, "warn") == 0;
     deep = strncmp(verdict, "dd.entry.", 9) == 0 ||
            strcmp(verdict, "dd.zip.crc") == 0; /* reading headers is not enough
                                                 */
-    snprintf(path, sizeof path, "%s/%s", folder, text_of(row, "file"));
+    snprintf(path, sizeof path, "%s/%s", golden_folder, text_of(row, "file"));
     snprintf(word, sizeof word, "%s ", verdict);
     CHECK_U64(dfx_validate(path, &as_dduf, note, &f, &err), DFX_OK,
               text_of(row, "file"));
@@ -96,7 +70,7 @@ check_case(const cJSON *row)
 static void
 test_cases(void)
 {
-    cJSON *doc = load_json("cases.json");
+    cJSON *doc = golden_json("cases.json");
     const cJSON *row;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases")) check_case(row);
@@ -110,7 +84,7 @@ test_cases(void)
 static void
 pack(bool plain, const char *dst)
 {
-    cJSON *doc = load_json("writer.json");
+    cJSON *doc = golden_json("writer.json");
     const cJSON *name;
     dfx_bundle bundle = {.plain = plain};
     dfx_plan *plan = NULL;
@@ -120,13 +94,14 @@ pack(bool plain, const char *dst)
     cJSON_ArrayForEach(name, cJSON_GetObjectItem(doc, "order"))
     {
         const uint64_t *size;
-        char path[512];
+        char path[1024];
         dfx_tensor t = {
             .name = name->valuestring, .type = DFX_TYPE_U8, .rank = 1};
         const dfx_expr *x = NULL;
         dfx_io *io = NULL;
 
-        snprintf(path, sizeof path, "%s/source/%s", folder, name->valuestring);
+        snprintf(path, sizeof path, "%s/source/%s", golden_folder,
+                 name->valuestring);
         good = good && dfx_io_open_file(path, &io, &err) == DFX_OK &&
                dfx_plan_take_io(plan, io, &err) == DFX_OK;
         if (!good)
@@ -152,7 +127,7 @@ pack(bool plain, const char *dst)
 static void
 test_writer(void)
 {
-    cJSON *doc = load_json("writer.json");
+    cJSON *doc = golden_json("writer.json");
     char hash[DFX_HASH_CHARS] = "";
     dfx_index *index = NULL;
     dfx_error err;
@@ -256,11 +231,11 @@ test_audit(void)
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char path[512];
+        char path[1024];
         dfx_verdict verdict = DFX_VERDICT_SAFE;
         dfx_error err;
 
-        snprintf(path, sizeof path, "%s/%s", folder, rows[i].file);
+        snprintf(path, sizeof path, "%s/%s", golden_folder, rows[i].file);
         CHECK_U64(dfx_audit_path(path, NULL, NULL, NULL, &verdict, &err),
                   DFX_OK, rows[i].file);
         CHECK_TEXT(dfx_verdict_name(verdict), rows[i].verdict, "  its verdict");
@@ -270,18 +245,12 @@ test_audit(void)
 int
 main(void)
 {
-    const char *srcdir = getenv("srcdir");
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/tests/golden/dduf",
-             srcdir != NULL ? srcdir : ".");
-    folder = realpath(path, NULL);
+    golden_find("dduf");
     scratch_enter();
     test_cases();
     test_writer();
     test_limit();
     test_alignment();
     test_audit();
-    free(folder);
     return tap_end();
 }

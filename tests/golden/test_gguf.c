@@ -8,43 +8,11 @@
 #include <cjson/cJSON.h>
 
 #include "scratch.h"
+#include "golden.h"
 #include "tap.h"
 #include "types.h"
 
-static char *folder; /* of the goldens */
-
 static const dfx_open_options as_gguf = {.format = "gguf"};
-
-static cJSON *
-load_json(const char *name)
-{
-    char path[512];
-    size_t size = 0;
-    unsigned char *text;
-    cJSON *doc;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    text = scratch_read(path, &size);
-    doc = text != NULL ? cJSON_Parse((const char *)text) : NULL;
-    free(text);
-    if (doc == NULL) {
-        printf("Bail out! no %s\n", name);
-        exit(1);
-    }
-    return doc;
-}
-
-static const char *
-text_at(const cJSON *row, int i)
-{
-    return cJSON_GetStringValue(cJSON_GetArrayItem(row, i));
-}
-
-static uint64_t
-number_at(const cJSON *row, int i)
-{
-    return (uint64_t)cJSON_GetArrayItem(row, i)->valuedouble;
-}
 
 /* ---- Verdicts --------------------------------------------------------------
  */
@@ -67,7 +35,8 @@ note(void *context, const dfx_error *finding)
         f->errors++;
 }
 
-/* [folder, name, rule, bytes, three verdicts of others, ours, why, digest] */
+/* [golden_folder, name, rule, bytes, three verdicts of others, ours, why,
+ * digest] */
 static void
 check_case(const cJSON *row)
 {
@@ -75,10 +44,10 @@ check_case(const cJSON *row)
     findings f = {.errors = 0};
     dfx_index *index = NULL;
     dfx_error err = {.rule = ""};
-    char path[512];
+    char path[1024];
     dfx_status status;
 
-    snprintf(path, sizeof path, "%s/%s/%s.gguf", folder, text_at(row, 0),
+    snprintf(path, sizeof path, "%s/%s/%s.gguf", golden_folder, text_at(row, 0),
              text_at(row, 1));
     CHECK_U64(dfx_validate(path, &as_gguf, note, &f, &err), DFX_OK,
               text_at(row, 1));
@@ -100,7 +69,7 @@ check_case(const cJSON *row)
 static void
 test_verdicts(void)
 {
-    cJSON *doc = load_json("files.json");
+    cJSON *doc = golden_json("files.json");
     const cJSON *row;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases")) check_case(row);
@@ -128,9 +97,9 @@ file_close(file *f)
 static void
 file_open(file *f, const char *name)
 {
-    char path[512];
+    char path[1024];
 
-    snprintf(path, sizeof path, "%s/good/%s.gguf", folder, name);
+    snprintf(path, sizeof path, "%s/good/%s.gguf", golden_folder, name);
     if (dfx_io_open_file(path, &f->io, NULL) != DFX_OK) {
         printf("Bail out! no %s\n", path);
         exit(1);
@@ -225,7 +194,7 @@ check_tensor(file *f, const cJSON *row)
 static void
 test_contents(void)
 {
-    cJSON *doc = load_json("listing.json");
+    cJSON *doc = golden_json("listing.json");
     char current[128] = "";
     file f = {.io = NULL};
     const cJSON *row;
@@ -260,9 +229,9 @@ open_good(const char *name)
 {
     dfx_index *index = NULL;
     dfx_error err = {.rule = ""};
-    char path[512];
+    char path[1024];
 
-    snprintf(path, sizeof path, "%s/good/%s.gguf", folder, name);
+    snprintf(path, sizeof path, "%s/good/%s.gguf", golden_folder, name);
     CHECK_U64(dfx_open(path, NULL, &index, &err), DFX_OK, name);
     return index;
 }
@@ -342,21 +311,11 @@ test_swapped_blocks(void)
 int
 main(void)
 {
-    const char *srcdir = getenv("srcdir");
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/tests/golden/gguf",
-             srcdir != NULL ? srcdir : ".");
-    folder = realpath(path, NULL);
-    if (folder == NULL) {
-        printf("Bail out! no %s\n", path);
-        return 1;
-    }
+    golden_find("gguf");
     scratch_enter();
     test_verdicts();
     test_contents();
     test_models();
     test_swapped_blocks();
-    free(folder);
     return tap_end();
 }

@@ -8,9 +8,8 @@
 #include <cjson/cJSON.h>
 
 #include "scratch.h"
+#include "golden.h"
 #include "tap.h"
-
-static char *folder; /* of the goldens */
 
 typedef struct notes {
     char rules[4096], globals[4096];
@@ -45,12 +44,6 @@ has_word(const char *text, const char *word)
     return false;
 }
 
-static const char *
-text_of(const cJSON *row, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, key));
-}
-
 /* A file as one pickle and what follows it. */
 static dfx_verdict
 audit_file(const char *path, notes *n)
@@ -80,12 +73,12 @@ check_case(const cJSON *row)
     const char *file = text_of(row, "file"), *rule = text_of(row, "rule");
     size_t size = strlen(file);
     notes n = {.rules = ""};
-    char path[512];
+    char path[1024];
     dfx_verdict verdict;
 
     if (strcmp(file + size - 4, ".pkl") != 0 || strncmp(rule, "pk.", 3) != 0)
         return;
-    snprintf(path, sizeof path, "%s/%s", folder, file);
+    snprintf(path, sizeof path, "%s/%s", golden_folder, file);
     verdict = audit_file(path, &n);
     CHECK_TEXT(dfx_verdict_name(verdict), text_of(row, "want"), "  verdict");
     CHECK(has_word(n.rules, rule), "  rule");
@@ -96,12 +89,12 @@ check_case(const cJSON *row)
 static void
 test_zoo(void)
 {
-    char path[512];
+    char path[1024];
     size_t size = 0;
     unsigned char *text;
     cJSON *doc, *row;
 
-    snprintf(path, sizeof path, "%s/zoo.json", folder);
+    snprintf(path, sizeof path, "%s/zoo.json", golden_folder);
     text = scratch_read(path, &size);
     doc = text != NULL ? cJSON_Parse((const char *)text) : NULL;
     CHECK(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "cases")) > 200,
@@ -115,12 +108,12 @@ test_zoo(void)
 static void
 test_denied(void)
 {
-    char path[512];
+    char path[1024];
     size_t size = 0, missed = 0;
     unsigned char *text;
     cJSON *doc, *row;
 
-    snprintf(path, sizeof path, "%s/denylist.json", folder);
+    snprintf(path, sizeof path, "%s/denylist.json", golden_folder);
     text = scratch_read(path, &size);
     doc = text != NULL ? cJSON_Parse((const char *)text) : NULL;
     CHECK(cJSON_GetArraySize(cJSON_GetObjectItem(doc, "cases")) > 200,
@@ -159,15 +152,9 @@ test_denied(void)
 int
 main(void)
 {
-    const char *srcdir = getenv("srcdir");
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/tests/golden/torch",
-             srcdir != NULL ? srcdir : ".");
-    folder = realpath(path, NULL);
+    golden_find("torch");
     scratch_enter();
     test_zoo();
     test_denied();
-    free(folder);
     return tap_end();
 }

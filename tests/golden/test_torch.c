@@ -16,6 +16,7 @@
 #include "digest.h"
 #include "types.h"
 #include "scratch.h"
+#include "golden.h"
 #include "tap.h"
 
 /* Sanitizers take more address space than the limit leaves. */
@@ -27,34 +28,7 @@
 #endif
 #endif
 
-static char *folder; /* of the goldens */
-
 static const dfx_open_options no_options;
-
-static cJSON *
-load_json(const char *name)
-{
-    char path[512];
-    size_t size = 0;
-    unsigned char *text;
-    cJSON *doc;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    text = scratch_read(path, &size);
-    doc = text != NULL ? cJSON_Parse((const char *)text) : NULL;
-    free(text);
-    if (doc == NULL) {
-        printf("Bail out! no %s\n", name);
-        exit(1);
-    }
-    return doc;
-}
-
-static const char *
-text_of(const cJSON *row, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, key));
-}
 
 /* ---- Verdicts --------------------------------------------------------------
  */
@@ -86,12 +60,12 @@ has_word(const char *text, const char *word)
 static dfx_verdict
 audit(const char *file, notes *n)
 {
-    char path[512];
+    char path[1024];
     dfx_verdict verdict = DFX_VERDICT_SAFE;
     struct timespec before, after;
     dfx_error err = {.rule = ""};
 
-    snprintf(path, sizeof path, "%s/%s", folder, file);
+    snprintf(path, sizeof path, "%s/%s", golden_folder, file);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
     CHECK_U64(dfx_audit_path(path, NULL, note, n, &verdict, &err), DFX_OK,
               file);
@@ -170,7 +144,7 @@ print_table(const table *t)
 static void
 check_verdicts(const char *file, table *t, const cJSON *modelaudit)
 {
-    cJSON *doc = load_json(file);
+    cJSON *doc = golden_json(file);
     const cJSON *row;
 
     cJSON_ArrayForEach(row, cJSON_GetObjectItem(doc, "cases"))
@@ -210,7 +184,7 @@ check_canaries(void)
 static void
 test_verdicts(void)
 {
-    cJSON *modelaudit = load_json("modelaudit.json");
+    cJSON *modelaudit = golden_json("modelaudit.json");
     table t = {0};
 
     check_verdicts("cases.json", &t, modelaudit);
@@ -237,11 +211,11 @@ typedef struct golden {
 static void
 open_golden(golden *g, const char *name)
 {
-    char path[512];
+    char path[1024];
     const dfx_place place = {.path = path};
     dfx_error err = {.rule = ""};
 
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", golden_folder, name);
     *g = (golden){.audit = {.where = ""}};
     g->file.options = &no_options;
     g->file.audit = &g->audit;
@@ -344,7 +318,7 @@ check_row(golden *g, const cJSON *row)
 static void
 test_tensors(void)
 {
-    cJSON *doc = load_json("tensors.json");
+    cJSON *doc = golden_json("tensors.json");
     const cJSON *rows = cJSON_GetObjectItem(doc, "cases"), *row;
     const char *open = "";
     size_t count = 0;
@@ -374,12 +348,7 @@ test_tensors(void)
 int
 main(void)
 {
-    const char *srcdir = getenv("srcdir");
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/tests/golden/torch",
-             srcdir != NULL ? srcdir : ".");
-    folder = realpath(path, NULL);
+    golden_find("torch");
 #ifndef WITH_SANITIZER
     {
         const struct rlimit memory = {512 << 20, 512 << 20};
@@ -390,6 +359,5 @@ main(void)
     scratch_enter();
     test_verdicts();
     test_tensors();
-    free(folder);
     return tap_end();
 }

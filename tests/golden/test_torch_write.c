@@ -8,9 +8,8 @@
 
 #include "scratch.h"
 #include "synth.h"
+#include "golden.h"
 #include "tap.h"
-
-static char *folder; /* of the goldens */
 
 /* A synth list as a bundle. */
 typedef struct list {
@@ -56,10 +55,10 @@ add_tensor(list *l, const synth_tensor *t)
 static void
 list_init(list *l, const char *file)
 {
-    char path[512];
+    char path[1024];
 
     *l = (list){.component = {.name = "", .weights = "model"}};
-    snprintf(path, sizeof path, "%s/%s", folder, file);
+    snprintf(path, sizeof path, "%s/%s", golden_folder, file);
     must(synth_read(&l->synth, path), path);
     must(dfx_plan_new("out", false, &l->plan, NULL) == DFX_OK, "a plan");
     l->plan->force = true;
@@ -131,16 +130,10 @@ check_zip(const char *name, const void *want, size_t want_size)
     dfx_io_close(io);
 }
 
-static const char *
-text_of(const cJSON *row, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, key));
-}
-
 static void
 check_case(const cJSON *row)
 {
-    char path[512], hash[DFX_HASH_CHARS] = "";
+    char path[1024], hash[DFX_HASH_CHARS] = "";
     unsigned char *pickle;
     size_t size = 0;
     list l;
@@ -149,7 +142,7 @@ check_case(const cJSON *row)
         return; /* the other recipe is for writers without a memo */
     list_init(&l, text_of(row, "list"));
     write_list(&l, text_of(row, "list"));
-    snprintf(path, sizeof path, "%s/%s", folder, text_of(row, "pickle"));
+    snprintf(path, sizeof path, "%s/%s", golden_folder, text_of(row, "pickle"));
     pickle = scratch_read(path, &size);
     must(pickle != NULL, path);
     check_zip("archive/data.pkl", pickle, size);
@@ -162,12 +155,12 @@ check_case(const cJSON *row)
 static void
 test_goldens(void)
 {
-    char path[512];
+    char path[1024];
     size_t size = 0;
     unsigned char *text;
     cJSON *doc, *row;
 
-    snprintf(path, sizeof path, "%s/writer.json", folder);
+    snprintf(path, sizeof path, "%s/writer.json", golden_folder);
     text = scratch_read(path, &size);
     doc = text != NULL ? cJSON_Parse((const char *)text) : NULL;
     CHECK_U64((uint64_t)cJSON_GetArraySize(cJSON_GetObjectItem(doc, "cases")),
@@ -254,17 +247,11 @@ test_types(void)
 int
 main(void)
 {
-    const char *srcdir = getenv("srcdir");
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/tests/golden/torch",
-             srcdir != NULL ? srcdir : ".");
-    folder = realpath(path, NULL);
+    golden_find("torch");
     scratch_enter();
     test_goldens();
     test_wrap();
     test_metadata();
     test_types();
-    free(folder);
     return tap_end();
 }
