@@ -316,7 +316,7 @@ static const struct {
     {0, DFX_TYPE_F32},  {1, DFX_TYPE_F16},   {24, DFX_TYPE_I8},
     {25, DFX_TYPE_I16}, {26, DFX_TYPE_I32},  {27, DFX_TYPE_I64},
     {28, DFX_TYPE_F64}, {30, DFX_TYPE_BF16},
-#define CODEC(name, number, elements, bytes, alias, encoder)                   \
+#define CODEC(name, number, elements, bytes, alias, decoder, encoder)          \
     {number, DFX_TYPE_##name},
 #include "codecs/codecs.def"
 #undef CODEC

@@ -53,13 +53,16 @@ lib_libdfxcore_la_SOURCES = \
 	lib/target.c lib/target.h \
 	lib/blocks.c lib/blocks.h \
 	lib/codecs/codec.c lib/codecs/codec.h lib/codecs/codecs.def \
+	lib/codecs/codecs_lanes.h \
 	lib/codecs/fp4.c lib/codecs/grids.c lib/codecs/grids.def \
 	lib/codecs/grids.h lib/codecs/half.h \
 	lib/codecs/hull.c lib/codecs/hull.h \
 	lib/codecs/iq.c lib/codecs/iq.def lib/codecs/iq4.c lib/codecs/iq_encode.c \
-	lib/codecs/kquants.c lib/codecs/kquants_encode.c \
+	lib/codecs/kquants.c lib/codecs/kquants.h lib/codecs/kquants_encode.c \
+	lib/codecs/kquants_lanes.h lib/codecs/lanes.h \
 	lib/codecs/legacy.c lib/codecs/numbers.h lib/codecs/scales.h \
-	lib/codecs/search.c lib/codecs/search.h lib/codecs/ternary.c \
+	lib/codecs/search.c lib/codecs/search.h lib/codecs/search_lanes.h \
+	lib/codecs/ternary.c \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
 	lib/version.c \
@@ -67,13 +70,13 @@ lib_libdfxcore_la_SOURCES = \
 
 # A SIMD level is a library of its own because it has flags of its own.
 if X86_SIMD
-noinst_LTLIBRARIES += lib/libcast_avx2.la lib/libcast_avx512.la
-lib_libcast_avx2_la_SOURCES = lib/cast_avx2.c
-lib_libcast_avx2_la_CFLAGS = $(AM_CFLAGS) -mavx2 -mf16c -mfma
-lib_libcast_avx512_la_SOURCES = lib/cast_avx512.c
-lib_libcast_avx512_la_CFLAGS = $(AM_CFLAGS) -mavx512f -mavx512bw -mavx512dq \
+noinst_LTLIBRARIES += lib/libavx2.la lib/libavx512.la
+lib_libavx2_la_SOURCES = lib/cast_avx2.c lib/codecs/codecs_avx2.c
+lib_libavx2_la_CFLAGS = $(AM_CFLAGS) -mavx2 -mf16c -mfma
+lib_libavx512_la_SOURCES = lib/cast_avx512.c lib/codecs/codecs_avx512.c
+lib_libavx512_la_CFLAGS = $(AM_CFLAGS) -mavx512f -mavx512bw -mavx512dq \
 	-mavx512vl -mf16c
-lib_libdfxcore_la_LIBADD += lib/libcast_avx2.la lib/libcast_avx512.la
+lib_libdfxcore_la_LIBADD += lib/libavx2.la lib/libavx512.la
 endif
 
 include_HEADERS = lib/include/dfx.h

@@ -24,7 +24,7 @@ static const struct {
     [DFX_TYPE_##constant] = {                                                  \
         #constant,         aliases,   {UNIT(bits), UNIT(bits) * (bits) / 8},   \
         DFX_CLASS_##class, is_signed, in_safetensors},
-#define CODEC(constant, id, elements, bytes, alias, encoder)                   \
+#define CODEC(constant, id, elements, bytes, alias, decoder, encoder)          \
     [DFX_TYPE_##constant] = {#constant,       alias, {elements, bytes},        \
                              DFX_CLASS_BLOCK, true,  false},
 #include "types.def"
@@ -36,7 +36,8 @@ static const struct {
 /* The rows stand in the order of the enum, which is public and a rank. */
 #define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
     ROW_##constant,
-#define CODEC(constant, id, elements, bytes, alias, encoder) ROW_##constant,
+#define CODEC(constant, id, elements, bytes, alias, decoder, encoder)          \
+    ROW_##constant,
 enum {
 #include "types.def"
 #include "codecs/codecs.def"
@@ -49,7 +50,8 @@ enum {
                    "row out of order: " #constant);
 #define TYPE(constant, bits, class, is_signed, in_safetensors, aliases)        \
     IN_ORDER(constant)
-#define CODEC(constant, id, elements, bytes, alias, encoder) IN_ORDER(constant)
+#define CODEC(constant, id, elements, bytes, alias, decoder, encoder)          \
+    IN_ORDER(constant)
 #include "types.def"
 #include "codecs/codecs.def"
 #undef TYPE

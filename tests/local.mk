@@ -20,6 +20,7 @@ noinst_HEADERS = \
 	tests/golden/golden.h \
 	tests/synth/synth.h \
 	tests/synth/synth_type.h \
+	tests/unit/codec_rows.h \
 	tests/unit/scratch.h \
 	tests/unit/tap.h
 
@@ -33,8 +34,11 @@ check_PROGRAMS += tests/synth/mksynth
 check_PROGRAMS += tests/bench/measure
 tests_bench_measure_LDADD =
 dist_noinst_SCRIPTS = tests/bench/run.sh
+EXTRA_PROGRAMS = tests/bench/codecs
+CLEANFILES += tests/bench/codecs
 
-bench: all tests/bench/measure$(EXEEXT) tests/synth/mksynth$(EXEEXT)
+bench: all tests/bench/codecs$(EXEEXT) tests/bench/measure$(EXEEXT) \
+    tests/synth/mksynth$(EXEEXT)
 	srcdir='$(srcdir)' builddir='$(builddir)' \
 	    $(SHELL) $(srcdir)/tests/bench/run.sh $(BENCH)
 
@@ -53,6 +57,7 @@ check_TESTS = \
 	tests/golden/test_torch_write \
 	tests/unit/test_audit \
 	tests/unit/test_cast \
+	tests/unit/test_codec_levels \
 	tests/unit/test_codecs \
 	tests/unit/test_compress \
 	tests/unit/test_configs \

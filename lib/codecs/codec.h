@@ -2,8 +2,8 @@
  * codec.h - block types: numbers that share a scale
  *
  * Numbers of a row, elements together, become bytes together. The facts are
- * those of ggml d99724f (ggml-common.h, ggml-quants.c); this is plain C that a
- * person can read, and what is faster is compared with it.
+ * those of ggml d99724f (ggml-common.h, ggml-quants.c). What a person can read is
+ * plain C; what is faster (*_lanes.h) is compared with it, byte for byte.
  *
  * All arithmetic is in float, each operation rounded, sums in the order of the
  * elements: the same bytes on every machine.
@@ -11,6 +11,7 @@
 #ifndef DFX_CODEC_H
 #define DFX_CODEC_H
 
+#include "cpu.h"
 #include "types.h"
 
 /* count blocks to numbers. */
@@ -28,10 +29,15 @@ typedef struct dfx_codec {
 
 /* NULL: no block type. Static. */
 const dfx_codec *dfx_codec_of(dfx_type type);
+/* The same at a level that the machine has, for tests. */
+const dfx_codec *dfx_codec_at(dfx_cpu level, dfx_type type);
+
+/* In the order of codecs.def: kernels where a level has them, else plain C. */
+extern const dfx_codec dfx_codecs_avx2[], dfx_codecs_avx512[];
 
 /* ---- What codecs.def names, each in a file of its kind ------------------- */
 
-#define CODEC(name, id, elements, bytes, alias, encoder)                       \
+#define CODEC(name, id, elements, bytes, alias, decoder, encoder)              \
     dfx_decode_fn dfx_decode_##name;
 #include "codecs/codecs.def"
 #undef CODEC

@@ -12,6 +12,7 @@
 
 #include "codecs/codec.h"
 #include "codecs/half.h"
+#include "codecs/kquants.h"
 #include "codecs/numbers.h"
 #include "codecs/scales.h"
 #include "codecs/search.h"
@@ -52,22 +53,6 @@ total(const float *weights, int size)
 /* ---- Scales and minimums: Q2_K, Q4_K, Q5_K --------------------------------
  */
 
-/* What the three types differ in. */
-typedef struct ranged_type {
-    int size;       /* of a group */
-    int most;       /* code */
-    int most_scale; /* code of a scale or minimum */
-    dfx_ranged_search plain, weighed;
-    float sigma; /* importance: sigma2 is this times the mean square */
-} ranged_type;
-
-static const ranged_type q2 = {
-    16, 3, 15, {-0.5f, 0.1f, 15, true}, {-0.9f, 0.05f, 36, false}, 1};
-static const ranged_type q4 = {
-    32, 15, 63, {-1.0f, 0.1f, 20, false}, {-0.9f, 0.05f, 36, false}, 2};
-static const ranged_type q5 = {
-    32, 31, 63, {-0.5f, 0.1f, 15, false}, {-0.9f, 0.05f, 36, false}, 2};
-
 /* A block on its way. */
 typedef struct ranged_block {
     uint8_t codes[ELEMENTS];
@@ -77,7 +62,7 @@ typedef struct ranged_block {
 } ranged_block;
 
 static void
-weigh_ranged(const ranged_type *t, const float *x, const float *importance,
+weigh_ranged(const dfx_ranged_type *t, const float *x, const float *importance,
              float sum, float *weights)
 {
     if (importance != NULL) {
@@ -116,7 +101,7 @@ code_by_greatest(int groups, int most, const float *scales, uint8_t *codes)
 
 /* Every number by the scales that were kept. */
 static void
-code_again(const ranged_type *t, const float *x, ranged_block *b)
+code_again(const dfx_ranged_type *t, const float *x, ranged_block *b)
 {
     for (int i = 0; i < ELEMENTS; i++) {
         int g = i / t->size;
@@ -130,7 +115,7 @@ code_again(const ranged_type *t, const float *x, ranged_block *b)
 }
 
 static void
-encode_ranged(const ranged_type *t, const float *x, const float *importance,
+encode_ranged(const dfx_ranged_type *t, const float *x, const float *importance,
               ranged_block *b)
 {
     int groups = ELEMENTS / t->size;
@@ -174,8 +159,8 @@ dfx_encode_Q2_K(const float *x, const float *importance, uint8_t *b,
     for (size_t at = 0; at < count; at += ELEMENTS, b += 84) {
         ranged_block r;
 
-        encode_ranged(&q2, x + at, importance != NULL ? importance + at : NULL,
-                      &r);
+        encode_ranged(&dfx_ranged_Q2_K, x + at,
+                      importance != NULL ? importance + at : NULL, &r);
         for (int g = 0; g < 16; g++)
             b[g] = (uint8_t)(r.scales[g] | r.mins[g] << 4);
         memset(b + 16, 0, 64);
@@ -213,8 +198,8 @@ dfx_encode_Q4_K(const float *x, const float *importance, uint8_t *b,
     for (size_t at = 0; at < count; at += ELEMENTS, b += 144) {
         ranged_block r;
 
-        encode_ranged(&q4, x + at, importance != NULL ? importance + at : NULL,
-                      &r);
+        encode_ranged(&dfx_ranged_Q4_K, x + at,
+                      importance != NULL ? importance + at : NULL, &r);
         put_q45(&r, b, b + 16);
         fits = r.fits && fits;
     }
@@ -230,8 +215,8 @@ dfx_encode_Q5_K(const float *x, const float *importance, uint8_t *b,
     for (size_t at = 0; at < count; at += ELEMENTS, b += 176) {
         ranged_block r;
 
-        encode_ranged(&q5, x + at, importance != NULL ? importance + at : NULL,
-                      &r);
+        encode_ranged(&dfx_ranged_Q5_K, x + at,
+                      importance != NULL ? importance + at : NULL, &r);
         put_q45(&r, b, b + 48);
         memset(b + 16, 0, 32);
         for (int i = 0; i < ELEMENTS; i++)

@@ -13,9 +13,6 @@
 /* Numbers below it are as good as 0 (ggml's GROUP_MAX_EPS). */
 static const float TINY = 1e-15f;
 
-/* Rounds of improving single codes, at most. */
-enum { ROUNDS = 5 };
-
 static void
 clear(int count, void *codes)
 {
@@ -169,7 +166,7 @@ static float
 improve(int count, const float *x, const float *weights, int least, int most,
         bool strict, fit f, int8_t *codes)
 {
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < DFX_SEARCH_ROUNDS; round++) {
         bool changed = false;
 
         for (int i = 0; i < count; i++) {

@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DFX_SEARCH_MAX = 32 }; /* numbers at once */
+enum {
+    DFX_SEARCH_MAX = 32,  /* numbers at once */
+    DFX_SEARCH_ROUNDS = 5 /* of improving single codes, at most */
+};
 
 /* To the nearest integer, ties to even; what is beyond 2^22 is as good as that.
  */
