@@ -11,9 +11,11 @@
 #include <string.h>
 
 #include "codecs/codec.h"
+#include "codecs/half.h"
 
 enum {
     NUMBERS = 8192, /* at once: whole blocks of every type, 32 KiB of floats */
+    STEP = 32,      /* the least block */
     MAX_NUMBER = 8  /* bytes of a number: an F64 */
 };
 
@@ -49,7 +51,22 @@ dfx_blocks_decode(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
     return status;
 }
 
-/* Elements of the argument as floats. scratch has room for NUMBERS of them. */
+/* Of whole blocks. Without a branch for each number, which took as long as an
+   encoder: an exponent of all ones carries into the sign. */
+static bool
+all_finite(const float *numbers, size_t count)
+{
+    const uint32_t exponent = 0x7f800000, one = 0x00800000;
+    uint32_t carries = 0;
+
+    for (size_t i = 0; i < count; i += STEP)
+        for (size_t k = 0; k < STEP; k++)
+            carries |= (dfx_float_bits(numbers[i + k]) & exponent) + one;
+    return carries >> 31 == 0;
+}
+
+/* Elements of the argument, whole blocks, as floats. scratch has room for
+   NUMBERS of them. */
 static dfx_status
 pull_floats(const dfx_expr *arg, uint64_t first, size_t count, void *scratch,
             float *numbers, dfx_error *err)
@@ -59,6 +76,8 @@ pull_floats(const dfx_expr *arg, uint64_t first, size_t count, void *scratch,
     DFX_TRY(dfx_expr_pull(arg, first, count, raw, err));
     if (raw == scratch)
         dfx_cast(arg->type, DFX_TYPE_F32, scratch, numbers, count);
+    if (all_finite(numbers, count))
+        return DFX_OK;
     for (size_t i = 0; i < count; i++)
         if (!isfinite(numbers[i]))
             return dfx_fail(err, DFX_RULE_QUANT_NONFINITE, DFX_NO_OFFSET,

@@ -53,14 +53,16 @@ lib_libdfxcore_la_SOURCES = \
 	lib/target.c lib/target.h \
 	lib/blocks.c lib/blocks.h \
 	lib/codecs/codec.c lib/codecs/codec.h lib/codecs/codecs.def \
-	lib/codecs/codecs_lanes.h \
+	lib/codecs/codecs_lanes.h lib/codecs/decode_lanes.h \
 	lib/codecs/fp4.c lib/codecs/grids.c lib/codecs/grids.def \
 	lib/codecs/grids.h lib/codecs/half.h \
 	lib/codecs/hull.c lib/codecs/hull.h \
 	lib/codecs/iq.c lib/codecs/iq.def lib/codecs/iq4.c lib/codecs/iq_encode.c \
 	lib/codecs/kquants.c lib/codecs/kquants.h lib/codecs/kquants_encode.c \
 	lib/codecs/kquants_lanes.h lib/codecs/lanes.h \
-	lib/codecs/legacy.c lib/codecs/numbers.h lib/codecs/scales.h \
+	lib/codecs/legacy.c lib/codecs/legacy_lanes.h \
+	lib/codecs/numbers.h lib/codecs/scales.h \
+	lib/codecs/scales_lanes.h \
 	lib/codecs/search.c lib/codecs/search.h lib/codecs/search_lanes.h \
 	lib/codecs/ternary.c \
 	lib/types.c lib/types.def lib/types.h \

@@ -7,7 +7,9 @@
  *   LANES_TABLE   name of the table
  */
 #include "codecs/codec.h"
+#include "codecs/decode_lanes.h"
 #include "codecs/kquants_lanes.h"
+#include "codecs/legacy_lanes.h"
 
 #define DECODER_PLAIN(name) dfx_decode_##name
 #define DECODER_LANES(name) decode_##name

@@ -9,7 +9,7 @@
 #define DFX_KQUANTS_LANES_H
 
 #include "codecs/kquants.h"
-#include "codecs/scales.h"
+#include "codecs/scales_lanes.h"
 #include "codecs/search_lanes.h"
 
 enum { K_ELEMENTS = 256, K_GROUPS = 16 /* at most */ };
@@ -66,33 +66,6 @@ squares(int count, const lanes *x)
     return sum;
 }
 
-/* Importance times how much a number sticks out of sigma2. Returns the sum. */
-INLINE lanes
-weigh(int count, const lanes *x, const lanes *importance, lanes sigma2,
-      lanes *weights)
-{
-    lanes sum = lanes_of(0);
-
-    for (int i = 0; i < count; i++) {
-        weights[i] =
-            sane_weight(importance[i]) * lanes_sqrt(sigma2 + x[i] * x[i]);
-        sum += weights[i];
-    }
-    return sum;
-}
-
-/* Rounds to the half that is kept, and says where there is one. */
-INLINE lanes
-keep_half(lanes d, uint16_t *halves, unsigned *fits)
-{
-    lanes kept;
-
-    lanes_store_halves(halves, d);
-    kept = lanes_load_halves(halves);
-    *fits &= mask_bits(lanes_less(lanes_abs(kept), lanes_of(65536)));
-    return kept;
-}
-
 /* Codes of a group of a block, whose numbers are x: by what is kept, or, where
    that is nothing, by the search. */
 INLINE void
@@ -122,23 +95,6 @@ code_group(const k_found *f, int group, size_t block, int size, int least,
 
 /* ---- Packing ---------------------------------------------------------------
  */
-
-typedef uint8_t bytes32 __attribute__((vector_size(32)));
-
-INLINE bytes32
-load32(const uint8_t *from)
-{
-    bytes32 v;
-
-    memcpy(&v, from, sizeof v);
-    return v;
-}
-
-INLINE void
-store32(uint8_t *to, bytes32 v)
-{
-    memcpy(to, &v, sizeof v);
-}
 
 /* Low halves of 256 codes: 64 at a time to 32 bytes. */
 INLINE void
@@ -274,12 +230,15 @@ put_Q2_K(const k_found *f, size_t block, const uint8_t *codes, uint8_t *out)
 INLINE void
 put_pairs(const k_found *f, size_t block, uint8_t *out)
 {
+    uint8_t scales[8], mins[8];
+
     memcpy(out, &f->d[block], 2);
     memcpy(out + 2, &f->dmin[block], 2);
-    memset(out + 4, 0, 12);
-    for (int g = 0; g < 8; g++)
-        dfx_pair6_store(out + 4, g,
-                        (dfx_pair6){f->scales[g][block], f->mins[g][block]});
+    for (int g = 0; g < 8; g++) {
+        scales[g] = f->scales[g][block];
+        mins[g] = f->mins[g][block];
+    }
+    pack_pairs6(scales, mins, out + 4);
 }
 
 INLINE void
@@ -400,7 +359,7 @@ code_Q3_K(const k_found *f, const float *x, size_t block, uint8_t *codes)
 INLINE void
 put_Q3_K(const k_found *f, size_t block, const uint8_t *codes, uint8_t *out)
 {
-    uint8_t above[K_ELEMENTS]; /* codes from 0 on */
+    uint8_t above[K_ELEMENTS], scales[K_GROUPS]; /* codes from 0 on */
     bytes32 high = {0};
 
     for (int i = 0; i < 8; i++) {
@@ -411,9 +370,9 @@ put_Q3_K(const k_found *f, size_t block, const uint8_t *codes, uint8_t *out)
     }
     store32(out, high);
     pack_pairs(above, out + 32);
-    memset(out + 96, 0, 12);
     for (int g = 0; g < K_GROUPS; g++)
-        dfx_scale6_store(out + 96, g, (int8_t)f->scales[g][block]);
+        scales[g] = (uint8_t)(f->scales[g][block] + 32);
+    pack_scales6(scales, out + 96);
     memcpy(out + 108, &f->d[block], 2);
 }
 
@@ -485,7 +444,7 @@ put_Q6_K(const k_found *f, size_t block, const uint8_t *codes, uint8_t *out)
     static bool encode_##name(const float *x, const float *importance,         \
                               uint8_t *out, size_t count)                      \
     {                                                                          \
-        unsigned fits = (1u << LANES) - 1;                                     \
+        unsigned fits = ALL_FIT;                                               \
         k_batch b;                                                             \
         k_found f;                                                             \
                                                                                \
@@ -504,7 +463,7 @@ put_Q6_K(const k_found *f, size_t block, const uint8_t *codes, uint8_t *out)
                 put_##name(&f, i, codes, out);                                 \
             }                                                                  \
         }                                                                      \
-        return fits == (1u << LANES) - 1;                                      \
+        return fits == ALL_FIT;                                                \
     }
 ENCODER(Q2_K, 84)
 ENCODER(Q3_K, 110)

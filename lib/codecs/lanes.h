@@ -109,12 +109,35 @@ mask_bits(lane_mask a)
     return a;
 }
 
-/* Whole numbers from -128 to 127 to bytes. */
+/* Numbers from -128 to 127, without their fractions, to bytes; and back. */
 INLINE void
 lanes_store_bytes(uint8_t *to, lanes x)
 {
     _mm_storeu_si128((__m128i *)(void *)to,
-                     _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+                     _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(x)));
+}
+
+INLINE lanes
+lanes_load_bytes(const uint8_t *from)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(
+        _mm_loadu_si128((const __m128i *)(const void *)from)));
+}
+
+/* The greatest number of them; none is NaN. */
+INLINE float
+lanes_greatest(lanes x)
+{
+    return _mm512_reduce_max_ps(x);
+}
+
+/* The sign of another number. */
+INLINE lanes
+lanes_copysign(lanes size, lanes sign)
+{
+    const __m512 bit = _mm512_set1_ps(-0.0f);
+
+    return _mm512_or_ps(_mm512_andnot_ps(bit, size), _mm512_and_ps(bit, sign));
 }
 
 /* Codes of LANES halves, of the nearest numbers, ties to even; and back. */
@@ -256,11 +279,36 @@ mask_bits(lane_mask a)
 INLINE void
 lanes_store_bytes(uint8_t *to, lanes x)
 {
-    __m256i whole = _mm256_cvtps_epi32(x);
+    __m256i whole = _mm256_cvttps_epi32(x);
     __m128i half = _mm_packs_epi32(_mm256_castsi256_si128(whole),
                                    _mm256_extracti128_si256(whole, 1));
 
     _mm_storel_epi64((__m128i *)(void *)to, _mm_packs_epi16(half, half));
+}
+
+INLINE lanes
+lanes_load_bytes(const uint8_t *from)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(
+        _mm_loadl_epi64((const __m128i *)(const void *)from)));
+}
+
+INLINE float
+lanes_greatest(lanes x)
+{
+    __m128 half =
+        _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+}
+
+INLINE lanes
+lanes_copysign(lanes size, lanes sign)
+{
+    const __m256 bit = _mm256_set1_ps(-0.0f);
+
+    return _mm256_or_ps(_mm256_andnot_ps(bit, size), _mm256_and_ps(bit, sign));
 }
 
 INLINE void
@@ -303,6 +351,76 @@ lanes_transpose(lanes *v)
 }
 
 #endif
+
+/* ---- Bytes ---------------------------------------------------------------
+ */
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint8_t bytes32 __attribute__((vector_size(32)));
+
+INLINE bytes16
+load16(const uint8_t *from)
+{
+    bytes16 v;
+
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+INLINE void
+store16(uint8_t *to, bytes16 v)
+{
+    memcpy(to, &v, sizeof v);
+}
+
+INLINE bytes32
+load32(const uint8_t *from)
+{
+    bytes32 v;
+
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+INLINE void
+store32(uint8_t *to, bytes32 v)
+{
+    memcpy(to, &v, sizeof v);
+}
+
+/* The lowest bits of 32 bytes; and bytes of all ones where a bit is set. */
+INLINE uint32_t
+gather_bits(bytes32 v)
+{
+    return (uint32_t)_mm256_movemask_epi8(_mm256_slli_epi16((__m256i)v, 7));
+}
+
+INLINE bytes32
+spread_bits(uint32_t bits)
+{
+    const __m256i byte = _mm256_setr_epi64x(
+        0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i bit = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    __m256i v = _mm256_shuffle_epi8(_mm256_set1_epi32((int)bits), byte);
+
+    return (bytes32)_mm256_cmpeq_epi8(_mm256_and_si256(v, bit), bit);
+}
+
+/* What a table has for indices 0 .. 15. */
+INLINE bytes16
+look_up(bytes16 table, bytes16 index)
+{
+    return (bytes16)_mm_shuffle_epi8((__m128i)table, (__m128i)index);
+}
+
+INLINE float
+load_half(const uint8_t *bytes)
+{
+    uint16_t half;
+
+    memcpy(&half, bytes, sizeof half);
+    return _cvtsh_ss(half);
+}
 
 /* ---- At both levels -------------------------------------------------------
  */

@@ -39,6 +39,9 @@ sane_weight(lanes importance)
                      lanes_of(0x1p60f));
 }
 
+/* A bit for each lane: its numbers fit. */
+enum { ALL_FIT = (1u << LANES) - 1 };
+
 /* dfx_searchable */
 INLINE lane_mask
 searchable(int count, const lanes *x)
@@ -48,6 +51,33 @@ searchable(int count, const lanes *x)
     for (int i = 0; i < count; i++)
         most = lanes_max(lanes_abs(x[i]), most);
     return lanes_less(most, lanes_of(0x1p32f));
+}
+
+/* Importance times how much a number sticks out of sigma2. Returns the sum. */
+INLINE lanes
+weigh(int count, const lanes *x, const lanes *importance, lanes sigma2,
+      lanes *weights)
+{
+    lanes sum = lanes_of(0);
+
+    for (int i = 0; i < count; i++) {
+        weights[i] =
+            sane_weight(importance[i]) * lanes_sqrt(sigma2 + x[i] * x[i]);
+        sum += weights[i];
+    }
+    return sum;
+}
+
+/* Rounds to the half that is kept, and says where there is one. */
+INLINE lanes
+keep_half(lanes d, uint16_t *halves, unsigned *fits)
+{
+    lanes kept;
+
+    lanes_store_halves(halves, d);
+    kept = lanes_load_halves(halves);
+    *fits &= mask_bits(lanes_less(lanes_abs(kept), lanes_of(65536)));
+    return kept;
 }
 
 /* ---- Symmetric ------------------------------------------------------------
