@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "architecture.h"
 #include "document.h"
 #include "types.h"
 
@@ -27,8 +28,9 @@ enum {
 typedef struct writer {
     const dfx_bundle *bundle;
     dfx_plan *plan;
-    const dfx_item **items; /* in the order of their names: the same model gives
-                               the same file wherever it comes from */
+    const dfx_item **items; /* in the order of their names, unless the bundle
+                               has one: the same model gives the same file
+                               wherever it comes from */
     dfx_text keys, infos;
     uint64_t key_count;
     dfx_error *err;
@@ -69,35 +71,20 @@ begin_key(writer *w, const char *name, dfx_gguf_kind kind)
     w->key_count++;
 }
 
+/* Do rows hold whole blocks? */
+static bool
+whole_rows(const dfx_expr *x)
+{
+    uint64_t row = x->rank > 0 ? x->shape[x->rank - 1] : 1;
+
+    return row % dfx_type_unit(x->type).elements == 0;
+}
+
 /* ---- Keys ----------------------------------------------------------------
  */
 
-/* What ComfyUI-GGUF calls the families; the networks of sd2 are those of sd1.
- */
-static const char *
-architecture_of(const char *family)
-{
-    static const char *const names[][2] = {
-        {"sd1", "sd1"}, {"sd2", "sd1"}, {"sdxl", "sdxl"}};
-
-    for (size_t i = 0; family != NULL && i < sizeof names / sizeof names[0];
-         i++)
-        if (strcmp(family, names[i][0]) == 0)
-            return names[i][1];
-    return NULL;
-}
-
-static bool
-has_blocks(const dfx_bundle *bundle)
-{
-    for (size_t i = 0; i < bundle->item_count; i++)
-        if (dfx_type_class(bundle->items[i].expr->type) == DFX_CLASS_BLOCK)
-            return true;
-    return false;
-}
-
 /* llama.cpp's number for a file whose tensors are mostly of a type; -1: it has
-   none. The K types' are those of its medium mixes. */
+   none. Where it has mixes only, the number of the middle one. */
 static int
 file_type_of(dfx_type type)
 {
@@ -253,12 +240,43 @@ put_meta(writer *w, const dfx_meta *meta)
     return DFX_OK;
 }
 
+/* Blocks that go on from row to row, and tensors for which a reader wants it,
+   are laid out in rows of their own, and the shape that they have is a key. */
+static dfx_status
+put_shape_key(writer *w, const dfx_item *item)
+{
+    const dfx_expr *x = item->expr;
+    const uint64_t *shape = item->shape;
+    uint32_t rank = item->rank;
+    dfx_text name = {0};
+
+    if (shape == NULL && (x->rank == 0 || whole_rows(x)))
+        return DFX_OK;
+    if (shape == NULL) {
+        shape = x->shape;
+        rank = x->rank;
+    }
+    dfx_text_printf(&name, DFX_GGUF_SHAPE "%s", item->name);
+    if (name.failed)
+        return dfx_fail_nomem(w->err);
+    begin_key(w, name.data, DFX_GGUF_ARRAY);
+    put(&w->keys, DFX_GGUF_I32, 4);
+    put(&w->keys, rank, 8);
+    for (uint32_t i = 0; i < rank; i++)
+        put(&w->keys, shape[i], 4);
+    dfx_text_fini(&name);
+    return DFX_OK;
+}
+
+/* In the order of ComfyUI-GGUF's tools. */
 static dfx_status
 put_keys(writer *w)
 {
     const dfx_bundle *bundle = w->bundle;
-    const char *architecture = architecture_of(bundle->family);
-    int file_type = file_type_of(majority(bundle));
+    const char *architecture =
+        bundle->architecture != NULL ? bundle->architecture->name : NULL;
+    int file_type = bundle->file_type >= 0 ? bundle->file_type
+                                           : file_type_of(majority(bundle));
     const dfx_meta **pairs = NULL;
     size_t count = 0;
 
@@ -271,14 +289,14 @@ put_keys(writer *w)
         begin_key(w, DFX_GGUF_ARCHITECTURE, DFX_GGUF_STRING);
         put_string(&w->keys, architecture);
     }
-    if (has_blocks(bundle)) {
-        begin_key(w, "general.quantization_version", DFX_GGUF_U32);
-        put(&w->keys, 2, 4); /* GGML_QNT_VERSION */
-    }
+    begin_key(w, "general.quantization_version", DFX_GGUF_U32);
+    put(&w->keys, 2, 4); /* GGML_QNT_VERSION */
     if (file_type >= 0) {
         begin_key(w, "general.file_type", DFX_GGUF_U32);
         put(&w->keys, (uint64_t)file_type, 4);
     }
+    for (size_t i = 0; i < bundle->item_count; i++)
+        DFX_TRY(put_shape_key(w, w->items[i]));
     for (size_t i = 0; i < count; i++)
         if (pairs[i]->key[0] != '\0' && !is_made(pairs[i]->key))
             DFX_TRY(put_meta(w, pairs[i]));
@@ -288,33 +306,10 @@ put_keys(writer *w)
 /* ---- Tensors -------------------------------------------------------------
  */
 
-/* Blocks that go on from row to row are laid out in rows of their own, and the
-   shape that the tensor has is a key. */
-static void
-put_shape_key(writer *w, const dfx_item *item)
-{
-    const dfx_expr *x = item->expr;
-    dfx_text name = {0};
-
-    dfx_text_printf(&name, DFX_GGUF_SHAPE "%s", item->name);
-    if (name.failed) {
-        w->keys.failed = true;
-        return;
-    }
-    begin_key(w, name.data, DFX_GGUF_ARRAY);
-    put(&w->keys, DFX_GGUF_I32, 4);
-    put(&w->keys, x->rank, 8);
-    for (uint32_t i = 0; i < x->rank; i++)
-        put(&w->keys, x->shape[i], 4);
-    dfx_text_fini(&name);
-}
-
 static dfx_status
 put_info(writer *w, const dfx_item *item, uint64_t offset)
 {
     const dfx_expr *x = item->expr;
-    uint32_t unit = dfx_type_unit(x->type).elements;
-    uint64_t row = x->rank > 0 ? x->shape[x->rank - 1] : 1;
     uint32_t id = 0;
     dfx_status status = DFX_OK;
 
@@ -340,9 +335,10 @@ put_info(writer *w, const dfx_item *item, uint64_t offset)
                               "dimensions",
                               item->name, GGML_DIMS));
     put_string(&w->infos, item->name);
-    if (row % unit != 0) {
-        row = x->elements % ROW == 0 ? ROW : unit;
-        put_shape_key(w, item);
+    if (!whole_rows(x)) {
+        uint64_t row =
+            x->elements % ROW == 0 ? ROW : dfx_type_unit(x->type).elements;
+
         put(&w->infos, 2, 4);
         put(&w->infos, row, 8);
         put(&w->infos, x->elements / row, 8);
@@ -441,7 +437,7 @@ sort_items(writer *w)
         return dfx_fail_nomem(w->err);
     for (size_t i = 0; i < count; i++)
         w->items[i] = &w->bundle->items[i];
-    if (count > 0)
+    if (count > 0 && !w->bundle->is_ordered)
         qsort(w->items, count, sizeof(dfx_item *), compare_items);
     return DFX_OK;
 }

@@ -1,6 +1,7 @@
 include formats/list.am
 
 lib_libdfxcore_la_SOURCES += formats/registry.c \
+	formats/architectures.c \
 	formats/dduf.h formats/dduf_archive.c formats/dduf_rules.c formats/dduf_write.c \
 	formats/folder.h formats/folder_audit.c formats/folder_kinds.def \
 	formats/folder_parts.c formats/folder_scan.c \

@@ -87,26 +87,73 @@ pull_floats(const dfx_expr *arg, uint64_t first, size_t count, void *scratch,
     return DFX_OK;
 }
 
+/* n numbers as blocks, all alike or a whole row. */
+static dfx_status
+encode(const dfx_expr *x, uint64_t first, size_t n, void *scratch,
+       float *numbers, uint8_t *blocks, dfx_error *err)
+{
+    const dfx_codec *codec = dfx_codec_of(x->type);
+
+    DFX_TRY(pull_floats(x->args[0], first, n, scratch, numbers, err));
+    if (codec->encode(numbers, x->importance, blocks, n))
+        return DFX_OK;
+    return dfx_fail(err, DFX_RULE_QUANT_OVERFLOW, DFX_NO_OFFSET,
+                    "numbers near element %" PRIu64 " are too large for %s",
+                    first, dfx_type_name(x->type));
+}
+
+/*
+ * Importances are of columns, and an encoder that heeds them looks at a row as
+ * a whole: what a range cuts off is encoded with it and left out.
+ */
+static dfx_status
+encode_rows(const dfx_expr *x, uint64_t first, uint64_t count, uint8_t *out,
+            dfx_error *err)
+{
+    size_t row = (size_t)x->shape[x->rank - 1];
+    void *scratch = malloc(row * MAX_NUMBER);
+    float *numbers = malloc(row * sizeof *numbers);
+    uint8_t *blocks = malloc((size_t)dfx_type_bytes(x->type, row));
+    dfx_status status = scratch == NULL || numbers == NULL || blocks == NULL
+                            ? dfx_fail_nomem(err)
+                            : DFX_OK;
+
+    while (count > 0 && status == DFX_OK) {
+        uint64_t skip = first % row;
+        uint64_t n = count < row - skip ? count : row - skip;
+        size_t bytes = (size_t)dfx_type_bytes(x->type, n);
+
+        status = encode(x, first - skip, row, scratch, numbers, blocks, err);
+        if (status == DFX_OK)
+            memcpy(out, blocks + dfx_type_bytes(x->type, skip), bytes);
+        out += bytes;
+        first += n;
+        count -= n;
+    }
+    free(blocks);
+    free(numbers);
+    free(scratch);
+    return status;
+}
+
 dfx_status
 dfx_blocks_encode(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
                   dfx_error *err)
 {
-    const dfx_codec *codec = dfx_codec_of(x->type);
-    void *scratch = malloc(NUMBERS * MAX_NUMBER);
-    float *numbers = malloc(NUMBERS * sizeof *numbers);
-    unsigned char *p = out;
-    dfx_status status =
-        scratch == NULL || numbers == NULL ? dfx_fail_nomem(err) : DFX_OK;
+    void *scratch;
+    float *numbers;
+    uint8_t *p = out;
+    dfx_status status;
 
+    if (x->importance != NULL)
+        return encode_rows(x, first, count, out, err);
+    scratch = malloc(NUMBERS * MAX_NUMBER);
+    numbers = malloc(NUMBERS * sizeof *numbers);
+    status = scratch == NULL || numbers == NULL ? dfx_fail_nomem(err) : DFX_OK;
     while (count > 0 && status == DFX_OK) {
         size_t n = count < NUMBERS ? (size_t)count : NUMBERS;
 
-        status = pull_floats(x->args[0], first, n, scratch, numbers, err);
-        if (status == DFX_OK && !codec->encode(numbers, NULL, p, n))
-            status = dfx_fail(err, DFX_RULE_QUANT_OVERFLOW, DFX_NO_OFFSET,
-                              "numbers near element %" PRIu64
-                              " are too large for %s",
-                              first, dfx_type_name(x->type));
+        status = encode(x, first, n, scratch, numbers, p, err);
         p += dfx_type_bytes(x->type, n);
         first += n;
         count -= n;

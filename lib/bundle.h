@@ -9,10 +9,29 @@
 
 #include "plan.h"
 
+struct cJSON;
+struct dfx_architecture;
+
 typedef struct dfx_item {
     uint32_t component;
     const char *name;
     const dfx_expr *expr;
+
+    /* What recipe.c goes by, where options may change the type. */
+    bool is_typed;
+    const char *part;           /* the component that it is of; NULL: none */
+    const struct cJSON *config; /* that one's; NULL */
+    dfx_type rest; /* the type unless quantized, for the sake of who reads it;
+                      COUNT: as options say */
+    /* And what came of it. */
+    dfx_type type;
+    bool is_free;    /* its blocks could be others */
+    const char *why; /* it is not in the type that was asked for; NULL */
+
+    /* The shape that it has where the format demands another of it: a tensor in
+       rows of 256. NULL: that of expr. */
+    uint32_t rank;
+    const uint64_t *shape;
 } dfx_item;
 
 typedef struct dfx_blob {
@@ -39,7 +58,9 @@ typedef struct dfx_bundle {
     size_t meta_count, meta_capacity;
     bool empty_metadata; /* say so where there is none: "__metadata__":{} */
 
-    const char *family;         /* of what is written; NULL: unknown */
+    const struct dfx_architecture *architecture; /* of what is written; NULL */
+    int file_type;   /* llama.cpp's number for the mix of types; -1: none */
+    bool is_ordered; /* items are in the order of the file */
     const char *weights_format; /* how folders store tensors; NULL: their way */
     const char *variant;        /* NULL: none */
     uint64_t max_shard_size;    /* 0: no limit */
@@ -54,6 +75,7 @@ typedef struct dfx_bundle {
     size_t header_size;
 } dfx_bundle;
 
+/* A tensor that goes along as it is. */
 DFX_CHECKED dfx_status dfx_bundle_add(dfx_bundle *bundle, uint32_t component,
                                       const char *name, const dfx_expr *expr,
                                       dfx_error *err);

@@ -32,27 +32,20 @@ dfx_convert_options_init(dfx_convert_options *options)
 
 dfx_status
 dfx_conversion_add(dfx_conversion *conversion, uint32_t component,
-                   const char *name, const dfx_expr *expr, const cJSON *config,
-                   dfx_error *err)
+                   const char *name, const dfx_expr *expr,
+                   const dfx_outgoing *part, dfx_error *err)
 {
-    const char *seen = name;
-    const char *folder = conversion->components[component].name;
-    dfx_status status;
+    dfx_item *item;
 
-    if (conversion->to == DFX_LAYOUT_DIFFUSERS && folder[0] != '\0') {
-        seen =
-            dfx_arena_printf(&conversion->plan->arena, "%s.%s", folder, name);
-        if (seen == NULL)
-            return dfx_fail_nomem(err);
+    DFX_TRY(dfx_bundle_add(&conversion->bundle, component, name, expr, err));
+    item = &conversion->bundle.items[conversion->bundle.item_count - 1];
+    item->is_typed = true;
+    item->rest = DFX_TYPE_COUNT;
+    if (part != NULL) {
+        item->part = part->name;
+        item->config = part->found->config;
     }
-    status = dfx_expr_cast(
-        &conversion->plan->arena, expr,
-        dfx_retype_of(conversion->retype, seen, expr, config), &expr, err);
-    if (status != DFX_OK) {
-        dfx_error_in_tensor(err, name);
-        return status;
-    }
-    return dfx_bundle_add(&conversion->bundle, component, name, expr, err);
+    return DFX_OK;
 }
 
 static bool
@@ -290,7 +283,6 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
     bool to_folder = conversion->to == DFX_LAYOUT_DIFFUSERS;
     bool from_folder = is_folder(conversion->index);
 
-    DFX_TRY(dfx_retype_new(conversion->options, &conversion->retype, err));
     DFX_TRY(dfx_residue_read(conversion, err));
     DFX_TRY(dfx_parts_choose(conversion, err));
     DFX_TRY(name_components(conversion, err));
@@ -298,12 +290,15 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
     DFX_TRY(dfx_parts_add(conversion, err));
     if (to_folder) {
         DFX_TRY(dfx_residue_to_folder(conversion, err));
+        DFX_TRY(dfx_recipe_apply(conversion, err));
         DFX_TRY(from_folder ? carry_files(conversion, err)
                             : make_files(conversion, err));
         DFX_TRY(dfx_grafts_files(conversion, err));
         DFX_TRY(dfx_stored_types(conversion, err));
     } else {
         DFX_TRY(dfx_residue_to_file(conversion, err));
+        DFX_TRY(dfx_naming_apply(conversion, err));
+        DFX_TRY(dfx_recipe_apply(conversion, err));
     }
     DFX_TRY(add_user_metadata(conversion, err));
     return dfx_bundle_check_names(&conversion->bundle, err);
@@ -315,7 +310,6 @@ dfx_conversion_fini(dfx_conversion *conversion)
     for (size_t i = 0; i < conversion->part_count; i++)
         dfx_facts_fini(&conversion->parts[i].facts);
     dfx_bundle_fini(&conversion->bundle);
-    dfx_retype_free(conversion->retype);
     cJSON_Delete(conversion->residue);
 }
 
@@ -425,7 +419,7 @@ dfx_convert(const dfx_index *index, const dfx_identity *identity,
     conversion.bundle.max_shard_size = options->max_shard_size;
     conversion.bundle.plain = options->plain;
     conversion.bundle.wrap = options->wrap;
-    conversion.bundle.family = identity->family;
+    conversion.bundle.file_type = -1;
     status = remember(&conversion, err);
     if (status == DFX_OK)
         status = dfx_conversion_build(&conversion, err);

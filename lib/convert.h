@@ -2,33 +2,15 @@
  * convert.h - from an index and its identity to a bundle
  *
  * parts.c turns components into tensors with their new names and expressions,
- * residue.c takes care of what has no place on the other side, retype.c decides
- * types; convert.c puts them together and lays the bundle out.
+ * residue.c takes care of what has no place on the other side, naming.c of who
+ * reads the file, recipe.c decides types; convert.c puts them together and lays
+ * the bundle out.
  */
 #ifndef DFX_CONVERT_H
 #define DFX_CONVERT_H
 
 #include "bundle.h"
 #include "identify.h"
-
-/* ---- Types (retype.c) ---------------------------------------------------- */
-
-typedef struct dfx_retype dfx_retype;
-
-/* Compiles --dtype and --type-rules. *retype is owned. */
-DFX_CHECKED dfx_status dfx_retype_new(const dfx_convert_options *options,
-                                      dfx_retype **retype, dfx_error *err);
-void dfx_retype_free(dfx_retype *retype); /* NULL is fine */
-
-/*
- * The type to write a tensor in. name is what the rules see:
- * "unet.conv_in.bias" in a folder, the whole name in a file. config is the
- * component's, whose _keep_in_fp32_modules wins over --dtype but not over a
- * rule; may be NULL. What is no floating-point number, nor blocks of them,
- * keeps its type, and so does what the wanted blocks are not for.
- */
-dfx_type dfx_retype_of(const dfx_retype *retype, const char *name,
-                       const dfx_expr *x, const cJSON *config);
 
 /* ---- A conversion under way ---------------------------------------------- */
 
@@ -59,8 +41,7 @@ typedef struct dfx_conversion {
     size_t component_count;
     dfx_outgoing *parts;
     size_t part_count;
-    dfx_retype *retype; /* owned */
-    cJSON *residue;     /* owned: what an earlier conversion kept; or NULL */
+    cJSON *residue; /* owned: what an earlier conversion kept; or NULL */
 } dfx_conversion;
 
 /*
@@ -73,11 +54,20 @@ DFX_CHECKED dfx_status dfx_parts_choose(dfx_conversion *conversion,
 DFX_CHECKED dfx_status dfx_parts_add(dfx_conversion *conversion,
                                      dfx_error *err);
 
-/* A tensor under its final name, in the type that the options say. */
+/* A tensor under its final name, whose type is up to the options. part: whose
+   it is; NULL: nobody's. */
 DFX_CHECKED dfx_status dfx_conversion_add(dfx_conversion *conversion,
                                           uint32_t component, const char *name,
                                           const dfx_expr *expr,
-                                          const cJSON *config, dfx_error *err);
+                                          const dfx_outgoing *part,
+                                          dfx_error *err);
+
+/* Names, order and shapes for who is to read the file (naming.c). */
+DFX_CHECKED dfx_status dfx_naming_apply(dfx_conversion *conversion,
+                                        dfx_error *err);
+/* The types of all tensors, once their names are known (recipe.c). */
+DFX_CHECKED dfx_status dfx_recipe_apply(dfx_conversion *conversion,
+                                        dfx_error *err);
 
 /* ---- Leftovers and what comes of them (leftovers.c) ---------------------- */
 

@@ -246,8 +246,8 @@ dfx_expr_transpose(dfx_arena *arena, const dfx_expr *x, const dfx_expr **out,
 }
 
 dfx_status
-dfx_expr_cast(dfx_arena *arena, const dfx_expr *x, dfx_type type,
-              const dfx_expr **out, dfx_error *err)
+dfx_expr_quantize(dfx_arena *arena, const dfx_expr *x, dfx_type type,
+                  const float *importance, const dfx_expr **out, dfx_error *err)
 {
     const dfx_expr *inner = NULL;
     dfx_expr *made = NULL;
@@ -267,7 +267,7 @@ dfx_expr_cast(dfx_arena *arena, const dfx_expr *x, dfx_type type,
     if (dfx_type_class(x->type) == DFX_CLASS_BLOCK &&
         dfx_type_class(type) == DFX_CLASS_BLOCK) {
         DFX_TRY(dfx_expr_cast(arena, x, DFX_TYPE_F32, &inner, err));
-        return dfx_expr_cast(arena, inner, type, out, err);
+        return dfx_expr_quantize(arena, inner, type, importance, out, err);
     }
     /* A cast pulls in small pieces, a transpose wants large ones: cast first,
        which is the same numbers. Blocks do not mix with columns. */
@@ -278,8 +278,16 @@ dfx_expr_cast(dfx_arena *arena, const dfx_expr *x, dfx_type type,
     }
     DFX_TRY(make(arena, DFX_NODE_CAST, type, x->rank, x->shape, &made, err));
     DFX_TRY(set_args(arena, made, &x, 1, err));
+    made->importance = importance;
     *out = made;
     return DFX_OK;
+}
+
+dfx_status
+dfx_expr_cast(dfx_arena *arena, const dfx_expr *x, dfx_type type,
+              const dfx_expr **out, dfx_error *err)
+{
+    return dfx_expr_quantize(arena, x, type, NULL, out, err);
 }
 
 /*

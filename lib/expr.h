@@ -33,11 +33,13 @@ typedef struct dfx_expr {
     uint64_t bytes;
     const struct dfx_expr *const *args;
     size_t arg_count;
-    uint64_t first;    /* ROWS */
-    dfx_extent extent; /* TENSOR */
-    const void *data;  /* BYTES: borrowed */
-    double value;      /* CONST */
-    const char *name;  /* TENSOR: for messages */
+    uint64_t first;          /* ROWS */
+    dfx_extent extent;       /* TENSOR */
+    const void *data;        /* BYTES: borrowed */
+    double value;            /* CONST */
+    const float *importance; /* CAST to blocks: of each column of a row; NULL:
+                                all are alike. Borrowed */
+    const char *name;        /* TENSOR: for messages */
 } dfx_expr;
 
 /*
@@ -61,6 +63,11 @@ DFX_CHECKED dfx_status dfx_expr_transpose(dfx_arena *arena, const dfx_expr *x,
 DFX_CHECKED dfx_status dfx_expr_cast(dfx_arena *arena, const dfx_expr *x,
                                      dfx_type type, const dfx_expr **out,
                                      dfx_error *err);
+/* The same, to blocks whose encoder heeds the importances of the columns, as
+   many as a row has; NULL: it has none. */
+DFX_CHECKED dfx_status dfx_expr_quantize(dfx_arena *arena, const dfx_expr *x,
+                                         dfx_type type, const float *importance,
+                                         const dfx_expr **out, dfx_error *err);
 DFX_CHECKED dfx_status dfx_expr_arange(dfx_arena *arena, dfx_type type,
                                        uint32_t rank, const uint64_t *shape,
                                        const dfx_expr **out, dfx_error *err);

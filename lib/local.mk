@@ -5,6 +5,7 @@ DFX_LIBS = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) \
 lib_libdfxcore_la_LIBADD = $(DFX_LIBS)
 lib_libdfxcore_la_SOURCES = \
 	lib/include/dfx.h \
+	lib/architecture.h \
 	lib/audit.c lib/audit.h \
 	lib/bundle.c lib/bundle.h \
 	lib/cast.c lib/cast.h \
@@ -30,6 +31,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/graft.c \
 	lib/identify.c lib/identify.h \
 	lib/identity.c \
+	lib/imatrix.c lib/imatrix.h \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \
 	lib/io_checked.c lib/io_kind.h lib/io_strided.c \
@@ -37,15 +39,16 @@ lib_libdfxcore_la_SOURCES = \
 	lib/leftovers.c \
 	lib/memory.c lib/memory.h \
 	lib/models.c \
+	lib/naming.c \
 	lib/open.c \
 	lib/out.c lib/out.h \
 	lib/parts.c \
 	lib/place.c lib/place.h \
 	lib/plan.c lib/plan.h \
+	lib/recipe.c \
 	lib/registry.h \
 	lib/residue.c \
 	lib/residue_file.c \
-	lib/retype.c \
 	lib/rules.c lib/rules.def lib/rules.h \
 	lib/scope.h \
 	lib/spool.c lib/spool.h \

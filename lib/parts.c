@@ -526,8 +526,7 @@ add_as_it_is(dfx_conversion *conversion, const dfx_outgoing *part,
             if (name == NULL)
                 return dfx_fail_nomem(err);
         }
-        DFX_TRY(dfx_conversion_add(conversion, component, name, x,
-                                   part->found->config, err));
+        DFX_TRY(dfx_conversion_add(conversion, component, name, x, part, err));
     }
     return DFX_OK;
 }
@@ -548,7 +547,7 @@ add_to_folder(dfx_conversion *conversion, const dfx_outgoing *part,
 
         DFX_TRY(pair_expr(conversion, part, &part->pairs[i], &x, err));
         DFX_TRY(dfx_conversion_add(conversion, component, part->pairs[i].folder,
-                                   x, part->found->config, err));
+                                   x, part, err));
     }
     return DFX_OK;
 }
@@ -576,7 +575,7 @@ add_original(dfx_conversion *conversion, const dfx_outgoing *part,
         dfx_arena_printf(&conversion->plan->arena, "%s%s", part->prefix, tail);
     if (name == NULL)
         return dfx_fail_nomem(err);
-    return dfx_conversion_add(conversion, 0, name, x, part->found->config, err);
+    return dfx_conversion_add(conversion, 0, name, x, part, err);
 }
 
 /* STACK: the pairs of one original name, which the table need not give in a

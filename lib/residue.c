@@ -392,7 +392,7 @@ dfx_residue_to_folder(dfx_conversion *conversion, dfx_error *err)
                 continue;
             DFX_TRY(dfx_expr_tensor(&conversion->plan->arena, t, &x, err));
             DFX_TRY(dfx_conversion_add(conversion, (uint32_t)p, t->name, x,
-                                       part->found->config, err));
+                                       part, err));
             break; /* a file of two parts gives it once */
         }
     }

@@ -413,6 +413,41 @@ typedef struct dfx_graft {
     const dfx_identity *identity;
 } dfx_graft;
 
+/* How much the columns of matrices matter, from an importance matrix: a GGUF
+   file of llama.cpp, or its older .dat. */
+typedef struct dfx_imatrix dfx_imatrix;
+DFX_API DFX_CHECKED dfx_status dfx_imatrix_open(const char *path,
+                                                const dfx_open_options *options,
+                                                dfx_imatrix **imatrix,
+                                                dfx_error *err);
+DFX_API void dfx_imatrix_free(dfx_imatrix *imatrix); /* NULL is fine */
+
+/* Names of types that differ by what a matrix does: NULL past the last. *type
+   is what most become: "Q4_K" of "Q4_K_M". */
+DFX_API const char *dfx_mix_at(size_t i, const char **type);
+
+/* Whose names and demands a GGUF file is made to. */
+typedef enum dfx_naming {
+    DFX_NAMING_FULL,  /* all components, as in a single file: any reader */
+    DFX_NAMING_COMFY, /* the network alone, as ComfyUI-GGUF's tools make it */
+    DFX_NAMING_DIFFUSERS /* the network alone, for its own loader */
+} dfx_naming;
+
+/* What becomes blocks. Those of convert_options.dtype, if that is a type of
+   blocks, unless type is set. */
+typedef struct dfx_quant_options {
+    const char *type; /* a type or a mix: "q4_k", "q4_k_m"; NULL */
+    const char *const
+        *types; /* "vae=f16": of a component; type_count of them */
+    size_t type_count;
+    const char *keep; /* extended regular expression: tensors whose names it
+                         matches keep their type; NULL */
+    const dfx_imatrix *imatrix; /* NULL: none */
+    bool best;                  /* the encoders' longer search where there is no
+                                   importance: less error, more time */
+    dfx_naming naming;
+} dfx_quant_options;
+
 typedef struct dfx_convert_options {
     const char *to;          /* "diffusers", "safetensors"; NULL: from dst */
     dfx_type dtype;          /* DFX_TYPE_COUNT: each tensor keeps its own */
@@ -422,19 +457,20 @@ typedef struct dfx_convert_options {
     uint64_t max_shard_size; /* bytes of tensors in a file; 0: no limit */
     dfx_ema ema;
     dfx_unknown unknown;
-    bool lone;       /* one component: its files at the top of the folder */
-    bool plain;      /* exactly what the reference tools write */
-    bool force;      /* replace dst */
-    bool sync;       /* wait until it is all on the disk: only then
-                        does it survive a crash of the machine */
+    bool lone;         /* one component: its files at the top of the folder */
+    bool plain;        /* exactly what the reference tools write */
+    bool force;        /* replace dst */
+    bool sync;         /* wait until it is all on the disk: only then
+                          does it survive a crash of the machine */
     bool allow_unsafe; /* convert what an audit does not call safe, too */
-    bool wrap;       /* a checkpoint's tensors stand under "state_dict" in it */
+    bool wrap; /* a checkpoint's tensors stand under "state_dict" in it */
     const char *const *metadata; /* "key=value" */
     size_t metadata_count;
     const char *const *prefixes; /* "component=prefix" of an original file */
     size_t prefix_count;
     const dfx_graft *grafts;
     size_t graft_count;
+    dfx_quant_options quant;
 } dfx_convert_options;
 
 /* Fills in the defaults. */
