@@ -15,8 +15,7 @@
 
 enum {
     NUMBERS = 8192, /* at once: whole blocks of every type, 32 KiB of floats */
-    STEP = 32,      /* the least block */
-    MAX_NUMBER = 8  /* bytes of a number: an F64 */
+    STEP = 32       /* the least block */
 };
 
 dfx_status
@@ -65,11 +64,9 @@ all_finite(const float *numbers, size_t count)
     return carries >> 31 == 0;
 }
 
-/* Elements of the argument, whole blocks, as floats. scratch has room for
-   NUMBERS of them. */
-static dfx_status
-pull_floats(const dfx_expr *arg, uint64_t first, size_t count, void *scratch,
-            float *numbers, dfx_error *err)
+dfx_status
+dfx_blocks_numbers(const dfx_expr *arg, uint64_t first, size_t count,
+                   void *scratch, float *numbers, dfx_error *err)
 {
     void *raw = arg->type == DFX_TYPE_F32 ? (void *)numbers : scratch;
 
@@ -94,7 +91,7 @@ encode(const dfx_expr *x, uint64_t first, size_t n, void *scratch,
 {
     const dfx_codec *codec = dfx_codec_of(x->type);
 
-    DFX_TRY(pull_floats(x->args[0], first, n, scratch, numbers, err));
+    DFX_TRY(dfx_blocks_numbers(x->args[0], first, n, scratch, numbers, err));
     if (codec->encode(numbers, x->importance, blocks, n))
         return DFX_OK;
     return dfx_fail(err, DFX_RULE_QUANT_OVERFLOW, DFX_NO_OFFSET,
@@ -111,7 +108,7 @@ encode_rows(const dfx_expr *x, uint64_t first, uint64_t count, uint8_t *out,
             dfx_error *err)
 {
     size_t row = (size_t)x->shape[x->rank - 1];
-    void *scratch = malloc(row * MAX_NUMBER);
+    void *scratch = malloc(row * DFX_MAX_NUMBER);
     float *numbers = malloc(row * sizeof *numbers);
     uint8_t *blocks = malloc((size_t)dfx_type_bytes(x->type, row));
     dfx_status status = scratch == NULL || numbers == NULL || blocks == NULL
@@ -147,7 +144,7 @@ dfx_blocks_encode(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
 
     if (x->importance != NULL)
         return encode_rows(x, first, count, out, err);
-    scratch = malloc(NUMBERS * MAX_NUMBER);
+    scratch = malloc(NUMBERS * DFX_MAX_NUMBER);
     numbers = malloc(NUMBERS * sizeof *numbers);
     status = scratch == NULL || numbers == NULL ? dfx_fail_nomem(err) : DFX_OK;
     while (count > 0 && status == DFX_OK) {

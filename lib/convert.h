@@ -69,6 +69,15 @@ DFX_CHECKED dfx_status dfx_naming_apply(dfx_conversion *conversion,
 DFX_CHECKED dfx_status dfx_recipe_apply(dfx_conversion *conversion,
                                         dfx_error *err);
 
+/* Importances of an item's columns in its type; NULL: all alike. */
+typedef dfx_status dfx_importance_fn(void *context, const dfx_item *item,
+                                     const float **out, dfx_error *err);
+/* Other types for the items that are free, so that the target has the bytes
+   that options->quant.target_size says, at most (budget.c). */
+DFX_CHECKED dfx_status dfx_budget_apply(dfx_conversion *conversion,
+                                        dfx_importance_fn *importance,
+                                        void *context, dfx_error *err);
+
 /* ---- Leftovers and what comes of them (leftovers.c) ---------------------- */
 
 /* Counts by kind of leftover, for the notes. */

@@ -290,6 +290,31 @@ dfx_expr_cast(dfx_arena *arena, const dfx_expr *x, dfx_type type,
     return dfx_expr_quantize(arena, x, type, NULL, out, err);
 }
 
+dfx_status
+dfx_expr_uncast(dfx_arena *arena, const dfx_expr *x, const dfx_expr **out,
+                dfx_error *err)
+{
+    const dfx_expr *inner = NULL;
+
+    while (x->node == DFX_NODE_CAST)
+        x = x->args[0];
+    *out = x;
+    if (x->node != DFX_NODE_TRANSPOSE || x->args[0]->node != DFX_NODE_CAST)
+        return DFX_OK;
+    inner = x->args[0];
+    while (inner->node == DFX_NODE_CAST)
+        inner = inner->args[0];
+    return dfx_expr_transpose(arena, inner, out, err);
+}
+
+dfx_type
+dfx_expr_source_type(const dfx_expr *x)
+{
+    while (x->node == DFX_NODE_CAST || x->node == DFX_NODE_TRANSPOSE)
+        x = x->args[0];
+    return x->type;
+}
+
 /*
  * Whether numbers up to limit can be made in a type: integers that every type
  * of that width holds, signed or not; floats by rounding.

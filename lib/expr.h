@@ -80,6 +80,13 @@ DFX_CHECKED dfx_status dfx_expr_bytes(dfx_arena *arena, const void *data,
                                       size_t size, const dfx_expr **out,
                                       dfx_error *err);
 
+/* The expression without its casts: what its numbers were before. *out may be x
+   itself. */
+DFX_CHECKED dfx_status dfx_expr_uncast(dfx_arena *arena, const dfx_expr *x,
+                                       const dfx_expr **out, dfx_error *err);
+/* The type of that. */
+dfx_type dfx_expr_source_type(const dfx_expr *x);
+
 /*
  * Evaluates elements first .. first + count into out. Ranges of types below 8
  * bits start and end at whole bytes. Uses scratch of a bounded size of its own.

@@ -7,6 +7,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/include/dfx.h \
 	lib/architecture.h \
 	lib/audit.c lib/audit.h \
+	lib/budget.c \
 	lib/bundle.c lib/bundle.h \
 	lib/cast.c lib/cast.h \
 	lib/cast_lanes.h \
@@ -37,6 +38,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/io_checked.c lib/io_kind.h lib/io_strided.c \
 	lib/json.c lib/json.h \
 	lib/leftovers.c \
+	lib/measure.c lib/measure.h \
 	lib/memory.c lib/memory.h \
 	lib/models.c \
 	lib/naming.c \
@@ -71,7 +73,8 @@ lib_libdfxcore_la_SOURCES = \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
 	lib/version.c \
-	lib/view.c
+	lib/view.c \
+	lib/written.c lib/written.h
 
 # A SIMD level is a library of its own because it has flags of its own.
 if X86_SIMD

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "types.h"
+
 dfx_status
 dfx_plan_new(const char *dst, bool is_folder, dfx_plan **plan, dfx_error *err)
 {
@@ -45,6 +47,7 @@ dfx_plan_free(dfx_plan *plan)
     free(plan->outputs);
     free(plan->views);
     free(plan->notes);
+    free(plan->explanations);
     dfx_arena_fini(&plan->arena);
     free(plan);
 }
@@ -139,11 +142,51 @@ describe(dfx_plan *plan, const dfx_expr *expr)
     return kept;
 }
 
+static int
+compare_explanations(const void *a, const void *b)
+{
+    const dfx_explanation *x = a, *y = b;
+
+    return (x->expr > y->expr) - (x->expr < y->expr);
+}
+
+dfx_status
+dfx_plan_explain(dfx_plan *plan, const dfx_expr *expr, const char *component,
+                 const char *why, dfx_error *err)
+{
+    if (!dfx_grow(&plan->explanations, &plan->explanation_capacity,
+                  plan->explanation_count, sizeof *plan->explanations))
+        return dfx_fail_nomem(err);
+    plan->explanations[plan->explanation_count++] =
+        (dfx_explanation){expr, component, why};
+    plan->is_explained = false;
+    return DFX_OK;
+}
+
+/* Empty: nothing is known. */
+static dfx_explanation
+explanation_of(dfx_plan *plan, const dfx_expr *expr)
+{
+    dfx_explanation key = {.expr = expr};
+    const dfx_explanation *found;
+
+    if (plan->explanation_count == 0)
+        return key;
+    if (!plan->is_explained)
+        qsort(plan->explanations, plan->explanation_count,
+              sizeof *plan->explanations, compare_explanations);
+    plan->is_explained = true;
+    found = bsearch(&key, plan->explanations, plan->explanation_count,
+                    sizeof *plan->explanations, compare_explanations);
+    return found != NULL ? *found : key;
+}
+
 dfx_status
 dfx_plan_add_tensor(dfx_plan *plan, size_t output, const char *name,
                     const dfx_expr *expr, dfx_error *err)
 {
     dfx_output *file = &plan->outputs[output];
+    dfx_explanation known = explanation_of(plan, expr);
     dfx_plan_tensor made = {
         .name = dfx_arena_strdup(&plan->arena, name),
         .type = expr->type,
@@ -152,12 +195,16 @@ dfx_plan_add_tensor(dfx_plan *plan, size_t output, const char *name,
         .offset = file->view.size,
         .size = expr->bytes,
         .from = describe(plan, expr),
+        .source_type = dfx_expr_source_type(expr),
+        .component = known.component,
+        .why = known.why,
     };
 
     if (made.name == NULL || made.from == NULL ||
         !dfx_grow(&file->tensors, &file->tensor_capacity,
                   file->view.tensor_count, sizeof *file->tensors))
         return dfx_fail_nomem(err);
+    made.source_size = dfx_type_bytes(made.source_type, expr->elements);
     DFX_TRY(dfx_plan_add_piece(plan, output, expr, err));
     file->tensors[file->view.tensor_count++] = made;
     return DFX_OK;

@@ -37,6 +37,12 @@ typedef struct dfx_output {
     size_t tensor_capacity;
 } dfx_output;
 
+/* What is known of a tensor besides its bytes: dfx_plan_tensor. */
+typedef struct dfx_explanation {
+    const dfx_expr *expr;
+    const char *component, *why;
+} dfx_explanation;
+
 struct dfx_plan {
     dfx_arena arena;
     char *dst;
@@ -49,6 +55,9 @@ struct dfx_plan {
     dfx_output *outputs;
     dfx_plan_file *views; /* made by dfx_plan_seal */
     size_t output_count, output_capacity;
+    dfx_explanation *explanations; /* owned */
+    size_t explanation_count, explanation_capacity;
+    bool is_explained; /* they are sorted */
     const char **notes;
     size_t note_count, note_capacity;
     uint64_t bytes;
@@ -89,6 +98,11 @@ DFX_CHECKED dfx_status dfx_plan_add_sum_piece(dfx_plan *plan, size_t output,
                                               size_t sum, dfx_error *err);
 /* Takes io: the plan closes it, also when this fails. */
 DFX_CHECKED dfx_status dfx_plan_take_io(dfx_plan *plan, dfx_io *io,
+                                        dfx_error *err);
+/* What dfx_plan_add_tensor then says of a tensor of that expression; both texts
+   live as long as the plan, or are NULL. */
+DFX_CHECKED dfx_status dfx_plan_explain(dfx_plan *plan, const dfx_expr *expr,
+                                        const char *component, const char *why,
                                         dfx_error *err);
 DFX_CHECKED dfx_status dfx_plan_note(dfx_plan *plan, dfx_error *err,
                                      const char *fmt, ...) DFX_PRINTF(3, 4);

@@ -236,6 +236,9 @@ read_wishes(dfx_recipe *recipe, dfx_error *err)
                               dfx_type_name(options->dtype));
     if (dfx_type_class(options->dtype) == DFX_CLASS_FLOAT)
         recipe->rest = options->dtype;
+    /* The budget chooses among types with blocks of 32 and more. */
+    if (quant->target_size > 0 && quant->type == NULL)
+        other->type = DFX_TYPE_Q8_0;
     return quant->type != NULL ? parse_type(quant->type, other, err) : DFX_OK;
 }
 
@@ -423,8 +426,7 @@ choose_blocks(dfx_recipe *recipe, dfx_item *item, wish *w, dfx_error *err)
     }
     word = delicate_word(recipe, item, &size);
     if (word != NULL) {
-        item->why =
-            dfx_arena_printf(arena, "few bits spoil %.*s", (int)size, word);
+        item->why = dfx_arena_printf(arena, "delicate: %.*s", (int)size, word);
         return item->why == NULL ? dfx_fail_nomem(err) : DFX_OK;
     }
     unit = dfx_type_unit(w->type).elements;
@@ -540,9 +542,10 @@ all_alike(dfx_recipe *recipe, uint64_t columns, const float **out,
 }
 
 static dfx_status
-importance_of(dfx_recipe *recipe, const dfx_item *item, const float **out,
+importance_of(void *context, const dfx_item *item, const float **out,
               dfx_error *err)
 {
+    dfx_recipe *recipe = context;
     const dfx_quant_options *quant = &recipe->conversion->options->quant;
     const dfx_expr *x = item->expr;
     uint64_t columns = x->rank > 0 ? x->shape[x->rank - 1] : 1;
@@ -578,6 +581,9 @@ cast_items(dfx_recipe *recipe, dfx_error *err)
         if (status == DFX_OK)
             status = dfx_expr_quantize(&c->plan->arena, item->expr, item->type,
                                        importance, &item->expr, err);
+        if (status == DFX_OK)
+            status = dfx_plan_explain(c->plan, item->expr, item->part,
+                                      item->why, err);
         if (status != DFX_OK) {
             dfx_error_in_tensor(err, item->name);
             return status;
@@ -598,6 +604,8 @@ apply(dfx_recipe *recipe, dfx_error *err)
     for (size_t i = 0; i < c->bundle.item_count; i++)
         if (c->bundle.items[i].is_typed)
             DFX_TRY(choose(recipe, &c->bundle.items[i], err));
+    if (c->options->quant.target_size > 0)
+        DFX_TRY(dfx_budget_apply(c, importance_of, recipe, err));
     other = &recipe->wishes[recipe->wish_count - 1];
     c->bundle.file_type = other->mix != NULL ? other->mix->file_type : -1;
     return cast_items(recipe, err);

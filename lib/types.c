@@ -149,3 +149,9 @@ dfx_type_torch_name(dfx_type type, size_t *size)
     *size = strcspn(names, " ");
     return names;
 }
+
+bool
+dfx_type_writes(dfx_type type)
+{
+    return dfx_type_castable(DFX_TYPE_F32, type);
+}

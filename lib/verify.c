@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compress.h"
 #include "content.h"
 #include "convert.h"
+#include "written.h"
 
 /* ---- The plan's bytes ---------------------------------------------------- */
 
@@ -92,46 +92,18 @@ compare_output(reading *r, const dfx_output *output, size_t *compared,
     return DFX_OK;
 }
 
-/* The file, or what it is when it is expanded. */
 static dfx_status
-open_written(const dfx_plan *plan, const char *path, dfx_io **io,
-             dfx_error *err)
+check_output(reading *r, size_t output, size_t *compared, dfx_error *err)
 {
-    dfx_io *packed = NULL;
-    dfx_status status;
-
-    DFX_TRY(dfx_io_open_file(path, &packed, err));
-    if (!plan->compress) {
-        *io = packed;
-        return DFX_OK;
-    }
-    /* One byte more than it should be is enough to see that it differs. */
-    status = dfx_expand(packed, plan->bytes + 1, NULL, path, io, err);
-    dfx_io_close(packed);
-    return status;
-}
-
-static dfx_status
-check_output(reading *r, const dfx_output *output, size_t *compared,
-             dfx_error *err)
-{
-    const char *path = output->view.path;
-    dfx_text whole = {0};
     dfx_io *io = NULL;
     dfx_status status;
 
-    dfx_text_printf(&whole, "%s%s%s", r->plan->dst, path[0] != '\0' ? "/" : "",
-                    path);
-    status = whole.failed ? dfx_fail_nomem(err)
-                          : open_written(r->plan, whole.data, &io, err);
-    if (status == DFX_OK) {
-        r->io = io;
-        status = compare_output(r, output, compared, err);
-        if (status != DFX_OK)
-            dfx_error_in_file(err, whole.data);
-    }
+    DFX_TRY(dfx_written_open(r->plan, output, &io, err));
+    r->io = io;
+    status = compare_output(r, &r->plan->outputs[output], compared, err);
+    if (status != DFX_OK)
+        dfx_error_in_file(err, dfx_io_name(io));
     dfx_io_close(io);
-    dfx_text_fini(&whole);
     return status;
 }
 
@@ -147,7 +119,7 @@ check_bytes(const dfx_plan *plan, const dfx_run_options *options,
     if (r.meant == NULL || r.there == NULL)
         status = dfx_fail_nomem(err);
     for (size_t i = 0; i < plan->output_count && status == DFX_OK; i++)
-        status = check_output(&r, &plan->outputs[i], compared, err);
+        status = check_output(&r, i, compared, err);
     free(r.meant);
     free(r.there);
     return status;

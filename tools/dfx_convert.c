@@ -6,17 +6,15 @@
  */
 #include <config.h>
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dfx.h"
+#include "job.h"
 #include "options.h"
-#include "progress.h"
 #include "report.h"
 #include "signals.h"
 #include "source.h"
-#include "table.h"
 
 static const char *const examples[] = {
     "model.safetensors model/",
@@ -42,31 +40,23 @@ typedef struct text_list {
 } text_list;
 
 typedef struct request {
+    dfx_job job;
     text_list operands;
-    const char *src, *dst;
     const char *model_path, *checkpoint_path, *dump_path;
     dfx_open_options open;
     dfx_identify_options identify;
     dfx_convert_options convert;
     text_list sets, metadata, prefixes, components;
-    unsigned threads;
-    dfx_colour_when colour;
-    bool verify, dry_run, json, progress, quiet, verbose;
+    bool dry_run, json;
     bool list_formats, list_families, help, version;
     bool safetensors; /* --use_safetensors */
-} request;
 
-/* What a conversion holds. */
-typedef struct conversion {
-    dfx_source source;
-    dfx_source *extra; /* owned: the models of --component */
+    /* Of --component. */
+    dfx_source *extra; /* owned: the models */
     char **names;      /* owned: what is taken from each */
     dfx_graft *grafts; /* owned */
     size_t extra_count;
-    dfx_plan *plan; /* owned */
-    size_t verified;
-    bool written;
-} conversion;
+} request;
 
 static void
 list_add(text_list *list, const char *text)
@@ -74,33 +64,6 @@ list_add(text_list *list, const char *text)
     list->items = dfx_need(
         reallocarray(list->items, list->count + 1, sizeof *list->items));
     list->items[list->count++] = text;
-}
-
-static const char *
-type_at(size_t i)
-{
-    return i < DFX_TYPE_COUNT ? dfx_type_name((dfx_type)i) : NULL;
-}
-
-static bool
-set_type(request *r, const char *text)
-{
-    const char *nearest;
-    char upper[32];
-    size_t i;
-
-    r->convert.dtype = dfx_type_named(text);
-    if (r->convert.dtype != DFX_TYPE_COUNT)
-        return true;
-    for (i = 0; text[i] != '\0' && i + 1 < sizeof upper; i++)
-        upper[i] =
-            (char)(text[i] >= 'a' && text[i] <= 'z' ? text[i] - 32 : text[i]);
-    upper[i] = '\0';
-    nearest = dfx_nearest(upper, type_at);
-    dfx_usage(&tool, "there is no type '%s'%s%s%s", text,
-              nearest != NULL ? "; did you mean " : "",
-              nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
-    return false;
 }
 
 /* Options that only set a member, and how. */
@@ -124,7 +87,7 @@ static const struct {
     MEMBER(PREFIX,          PAIRS, prefixes),
     MEMBER(FORCE,           FLAG,  convert.force),
     MEMBER(SYNC,            FLAG,  convert.sync),
-    MEMBER(VERIFY,          FLAG,  verify),
+    MEMBER(VERIFY,          FLAG,  job.verify),
     MEMBER(DRY_RUN,         FLAG,  dry_run),
     MEMBER(FROM,            TEXT,  open.format),
     MEMBER(FAMILY,          TEXT,  identify.family),
@@ -137,9 +100,9 @@ static const struct {
     MEMBER(JSON,            FLAG,  json),
     MEMBER(FAMILIES,        FLAG,  list_families),
     MEMBER(LIST_FORMATS,    FLAG,  list_formats),
-    MEMBER(PROGRESS,        FLAG,  progress),
-    MEMBER(QUIET,           FLAG,  quiet),
-    MEMBER(VERBOSE,         FLAG,  verbose),
+    MEMBER(PROGRESS,        FLAG,  job.progress),
+    MEMBER(QUIET,           FLAG,  job.quiet),
+    MEMBER(VERBOSE,         FLAG,  job.verbose),
     MEMBER(HELP,            FLAG,  help),
     MEMBER(VERSION,         FLAG,  version),
     MEMBER(MODEL_PATH,      TEXT,  model_path),
@@ -188,8 +151,10 @@ apply(request *r, dfx_option option, const dfx_args *args)
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         if (members[i].option == option)
             return set_member(r, i, args->value);
-    if (option == DFX_OPTION_DTYPE)
-        return set_type(r, args->value);
+    if (option == DFX_OPTION_DTYPE) {
+        r->convert.dtype = dfx_type_parse(&tool, args->value);
+        return r->convert.dtype != DFX_TYPE_COUNT;
+    }
     if (option == DFX_OPTION_MAX_SHARD_SIZE)
         return dfx_size_parse(&tool, "max-shard-size", args->value,
                               &r->convert.max_shard_size);
@@ -197,7 +162,7 @@ apply(request *r, dfx_option option, const dfx_args *args)
         return dfx_size_parse(&tool, "max-expanded", args->value,
                               &r->open.max_expanded);
     if (option == DFX_OPTION_JOBS)
-        return dfx_jobs_parse(&tool, args->value, &r->threads);
+        return dfx_jobs_parse(&tool, args->value, &r->job.threads);
     if (option == DFX_OPTION_KEY)
         r->open.key = dfx_key_of(args->value);
     else if (option == DFX_OPTION_EMA)
@@ -205,7 +170,7 @@ apply(request *r, dfx_option option, const dfx_args *args)
     else if (option == DFX_OPTION_UNKNOWN)
         r->convert.unknown = unknowns[args->choice];
     else if (option == DFX_OPTION_COLOR)
-        r->colour = (dfx_colour_when)args->choice;
+        r->job.colour = (dfx_colour_when)args->choice;
     return option != DFX_OPTION_WRONG;
 }
 
@@ -234,7 +199,7 @@ static bool
 settle_script(request *r, bool is_output)
 {
     const char *to = r->convert.to;
-    bool is_checkpoint = is_checkpoint_name(r->dst);
+    bool is_checkpoint = is_checkpoint_name(r->job.dst);
 
     if (r->safetensors && to != NULL &&
         (strcmp(to, "ckpt") == 0 || strcmp(to, "bin") == 0)) {
@@ -264,12 +229,12 @@ settle_operands(request *r)
                          "leave out --dump_path");
         return false;
     }
-    r->src = r->model_path != NULL ? r->model_path : r->checkpoint_path;
-    r->dst = is_output ? r->checkpoint_path : r->dump_path;
+    r->job.src = r->model_path != NULL ? r->model_path : r->checkpoint_path;
+    r->job.dst = is_output ? r->checkpoint_path : r->dump_path;
     for (size_t i = 0; i < r->operands.count; i++) {
-        const char **place = r->src == NULL   ? &r->src
-                             : r->dst == NULL ? &r->dst
-                                              : NULL;
+        const char **place = r->job.src == NULL   ? &r->job.src
+                             : r->job.dst == NULL ? &r->job.dst
+                                                  : NULL;
 
         if (place == NULL) {
             dfx_usage(&tool, "there is one SRC and one DST; what is '%s'?",
@@ -278,11 +243,12 @@ settle_operands(request *r)
         }
         *place = r->operands.items[i];
     }
-    if (r->src != NULL && r->dst != NULL)
-        return dfx_check_path(&tool, r->src) && dfx_check_path(&tool, r->dst) &&
-               settle_script(r, is_output);
+    if (r->job.src != NULL && r->job.dst != NULL)
+        return dfx_check_path(&tool, r->job.src) &&
+               dfx_check_path(&tool, r->job.dst) && settle_script(r, is_output);
     dfx_usage(&tool, "%s",
-              r->src == NULL ? "SRC and DST are missing" : "DST is missing");
+              r->job.src == NULL ? "SRC and DST are missing"
+                                 : "DST is missing");
     return false;
 }
 
@@ -303,63 +269,21 @@ check_names(const request *r)
            (family == NULL || dfx_check_family(&tool, family));
 }
 
-static void
-say_warnings(const request *r, const dfx_source *source)
-{
-    dfx_verdict verdict = dfx_index_verdict(source->index);
-    size_t count = 0;
-    const char *const *texts;
-
-    if (r->quiet)
-        return;
-    if (verdict != DFX_VERDICT_SAFE && r->convert.allow_unsafe)
-        dfx_say(tool.name, "%s: warning: %s (dfx-inspect --audit says why)",
-                source->path, dfx_verdict_name(verdict));
-    texts = dfx_index_warnings(source->index, &count);
-    for (size_t i = 0; i < count; i++)
-        dfx_say(tool.name, "%s: warning: %s", source->path, texts[i]);
-    texts = dfx_identity_warnings(source->identity, &count);
-    for (size_t i = 0; i < count; i++)
-        dfx_say(tool.name, "%s: warning: %s", source->path, texts[i]);
-}
-
-/* One line: what a source is. */
-static void
-say_identity(const dfx_source *source)
-{
-    const dfx_identity *identity = source->identity;
-    const char *variant = dfx_identity_variant(identity);
-    const char *pipeline = dfx_identity_pipeline(identity);
-    const dfx_candidate *candidates;
-    size_t count = 0;
-
-    dfx_say(tool.name, "%s: %s, %s layout, family %s%s%s%s%s", source->path,
-            dfx_index_format(source->index),
-            dfx_layout_name(dfx_identity_layout(identity)),
-            dfx_identity_family(identity), variant != NULL ? " " : "",
-            variant != NULL ? variant : "", pipeline != NULL ? ", " : "",
-            pipeline != NULL ? pipeline : "");
-    candidates = dfx_identity_candidates(identity, &count);
-    for (size_t i = 0; i < count; i++)
-        dfx_say(tool.name, "%s: %s%s: %s", source->path,
-                candidates[i].chosen ? "" : "not taken: ", candidates[i].family,
-                candidates[i].evidence);
-}
-
 /* Opens SRC and the sources of --component. *path is the one that failed. */
 static dfx_status
-open_sources(request *r, conversion *c, const char **path, dfx_error *err)
+open_sources(request *r, const char **path, dfx_error *err)
 {
     dfx_status status;
     size_t count = r->components.count;
 
-    *path = r->src;
-    status = dfx_source_open(&c->source, r->src, &r->open, &r->identify, err);
+    *path = r->job.src;
+    status =
+        dfx_source_open(&r->job.source, *path, &r->open, &r->identify, err);
     if (status != DFX_OK || count == 0)
         return status;
-    c->extra = dfx_need(calloc(count, sizeof *c->extra));
-    c->names = dfx_need(calloc(count, sizeof *c->names));
-    c->grafts = dfx_need(calloc(count, sizeof *c->grafts));
+    r->extra = dfx_need(calloc(count, sizeof *r->extra));
+    r->names = dfx_need(calloc(count, sizeof *r->names));
+    r->grafts = dfx_need(calloc(count, sizeof *r->grafts));
     for (size_t i = 0; i < count; i++) {
         const char *pair = r->components.items[i];
         const char *equals = strchr(pair, '=');
@@ -369,267 +293,64 @@ open_sources(request *r, conversion *c, const char **path, dfx_error *err)
                                  .temp = r->open.temp};
 
         *path = equals + 1;
-        status = dfx_source_open(&c->extra[i], *path, &open, NULL, err);
+        status = dfx_source_open(&r->extra[i], *path, &open, NULL, err);
         if (status != DFX_OK)
             return status;
-        c->extra_count = i + 1;
-        c->names[i] = dfx_need(strndup(pair, (size_t)(equals - pair)));
-        c->grafts[i] =
-            (dfx_graft){c->names[i], c->extra[i].index, c->extra[i].identity};
+        r->extra_count = i + 1;
+        r->names[i] = dfx_need(strndup(pair, (size_t)(equals - pair)));
+        r->grafts[i] =
+            (dfx_graft){r->names[i], r->extra[i].index, r->extra[i].identity};
     }
-    r->convert.grafts = c->grafts;
+    r->convert.grafts = r->grafts;
     r->convert.graft_count = count;
     return DFX_OK;
 }
 
+/* The plan borrows from all of them. */
 static void
-conversion_fini(conversion *c)
+close_all(request *r)
 {
-    dfx_plan_free(c->plan);
-    for (size_t i = 0; i < c->extra_count; i++) {
-        free(c->names[i]);
-        dfx_source_close(&c->extra[i]);
+    dfx_job_fini(&r->job);
+    for (size_t i = 0; i < r->extra_count; i++) {
+        free(r->names[i]);
+        dfx_source_close(&r->extra[i]);
     }
-    free(c->grafts);
-    free(c->names);
-    free(c->extra);
-    dfx_source_close(&c->source);
-}
-
-static dfx_status
-run(const request *r, conversion *c, dfx_error *err)
-{
-    dfx_progress progress;
-    dfx_run_options options = {
-        .threads = r->threads,
-        .stop = dfx_signals_flag(),
-        .progress = dfx_progress_update,
-        .context = &progress,
-    };
-    dfx_status status;
-
-    dfx_progress_start(&progress, "writing", r->progress, r->quiet);
-    status = dfx_plan_run(c->plan, &options, err);
-    dfx_progress_end(&progress);
-    c->written = status == DFX_OK;
-    if (c->written && r->verbose)
-        dfx_say(tool.name, "%s: written in %.2f s", r->dst,
-                dfx_progress_seconds(&progress));
-    if (status != DFX_OK || !r->verify)
-        return status;
-    dfx_progress_start(&progress, "verifying", r->progress, r->quiet);
-    status = dfx_plan_verify(c->plan, &options, &c->verified, err);
-    dfx_progress_end(&progress);
-    return status;
-}
-
-static void
-print_tensors(const dfx_plan_file *file)
-{
-    dfx_table table;
-
-    dfx_table_init(&table, "rlllrl");
-    dfx_table_cell(&table, "OFFSET");
-    dfx_table_cell(&table, "TENSOR");
-    dfx_table_cell(&table, "TYPE");
-    dfx_table_cell(&table, "SHAPE");
-    dfx_table_cell(&table, "BYTES");
-    dfx_table_cell(&table, "FROM");
-    for (size_t i = 0; i < file->tensor_count; i++) {
-        const dfx_plan_tensor *t = &file->tensors[i];
-        char shape[128];
-
-        dfx_table_u64(&table, t->offset);
-        dfx_table_cell(&table, t->name);
-        dfx_table_cell(&table, dfx_type_name(t->type));
-        dfx_table_cell(&table,
-                       dfx_shape_print(t->shape, t->rank, shape, sizeof shape));
-        dfx_table_u64(&table, t->size);
-        dfx_table_cell(&table, t->from);
-    }
-    dfx_table_print(&table, stdout, 4, NULL);
-    dfx_table_fini(&table);
-}
-
-static void
-print_files(const request *r, const conversion *c)
-{
-    size_t count = 0;
-    const dfx_plan_file *files = dfx_plan_files(c->plan, &count);
-    dfx_colours colours = dfx_colours_choose(r->colour, stdout);
-    char human[DFX_HUMAN_CHARS];
-    dfx_table table;
-
-    dfx_table_init(&table, "lrr");
-    dfx_table_cell(&table, "FILE");
-    dfx_table_cell(&table, "TENSORS");
-    dfx_table_cell(&table, "SIZE");
-    for (size_t i = 0; i < count; i++) {
-        bool is_dst = files[i].path[0] == '\0';
-
-        dfx_table_cell(&table, is_dst ? r->dst : files[i].path);
-        if (files[i].tensor_count > 0)
-            dfx_table_u64(&table, files[i].tensor_count);
-        else
-            dfx_table_cell(&table, "");
-        dfx_table_cell(&table, dfx_human_bytes(files[i].size, human));
-    }
-    dfx_table_print(&table, stdout, 2, &colours);
-    dfx_table_fini(&table);
-    for (size_t i = 0; r->verbose && i < count; i++)
-        if (files[i].tensor_count > 0) {
-            printf("\n%s\n", files[i].path[0] == '\0' ? r->dst : files[i].path);
-            print_tensors(&files[i]);
-        }
-}
-
-static void
-print_plan(const request *r, const conversion *c)
-{
-    const dfx_identity *identity = c->source.identity;
-    const char *variant = dfx_identity_variant(identity);
-    const char *const *notes;
-    char human[DFX_HUMAN_CHARS];
-    size_t count = 0;
-
-    dfx_put(stdout, r->src);
-    printf(" (%s, %s%s%s) -> ", dfx_index_format(c->source.index),
-           dfx_identity_family(identity), variant != NULL ? " " : "",
-           variant != NULL ? variant : "");
-    dfx_put(stdout, r->dst);
-    dfx_plan_files(c->plan, &count);
-    printf(": %zu file%s, %s\n\n", count, count == 1 ? "" : "s",
-           dfx_human_bytes(dfx_plan_bytes(c->plan), human));
-    print_files(r, c);
-    notes = dfx_plan_notes(c->plan, &count);
-    if (count > 0)
-        printf("\nNotes\n");
-    for (size_t i = 0; i < count; i++) {
-        printf("  - ");
-        dfx_put_wrapped(stdout, notes[i], 4, 4);
-        putchar('\n');
-    }
-}
-
-static cJSON *
-json_tensor(const dfx_plan_tensor *t)
-{
-    cJSON *object = dfx_json_object();
-
-    dfx_json_add(object, "name", dfx_json_text(t->name));
-    dfx_json_add(object, "dtype", dfx_json_text(dfx_type_name(t->type)));
-    dfx_json_add(object, "shape", dfx_json_shape(t->shape, t->rank));
-    dfx_json_add(object, "offset", dfx_json_count(t->offset));
-    dfx_json_add(object, "bytes", dfx_json_count(t->size));
-    dfx_json_add(object, "from", dfx_json_text(t->from));
-    return object;
-}
-
-static cJSON *
-json_files(const conversion *c)
-{
-    cJSON *array = dfx_json_array();
-    size_t count = 0;
-    const dfx_plan_file *files = dfx_plan_files(c->plan, &count);
-
-    for (size_t i = 0; i < count; i++) {
-        cJSON *file = dfx_json_object();
-        cJSON *tensors = dfx_json_array();
-
-        dfx_json_add(file, "path", dfx_json_text(files[i].path));
-        dfx_json_add(file, "bytes", dfx_json_count(files[i].size));
-        for (size_t j = 0; j < files[i].tensor_count; j++)
-            dfx_json_append(tensors, json_tensor(&files[i].tensors[j]));
-        dfx_json_add(file, "tensors", tensors);
-        dfx_json_append(array, file);
-    }
-    return array;
-}
-
-/* The one document of --json: what failed, or the plan. */
-static void
-print_json(const request *r, const conversion *c, const dfx_error *failure)
-{
-    cJSON *root = dfx_json_object();
-    const char *const *notes;
-    size_t count = 0;
-
-    dfx_json_add(root, "schema", dfx_json_count(DFX_JSON_SCHEMA));
-    dfx_json_add(root, "path", dfx_json_text(r->src));
-    dfx_json_add(root, "target", dfx_json_text(r->dst));
-    if (failure != NULL)
-        dfx_json_add(root, "error", dfx_json_error(failure));
-    if (c->plan != NULL) {
-        const dfx_identity *identity = c->source.identity;
-
-        dfx_json_add(root, "format",
-                     dfx_json_text(dfx_index_format(c->source.index)));
-        dfx_json_add(
-            root, "layout",
-            dfx_json_text(dfx_layout_name(dfx_identity_layout(identity))));
-        dfx_json_add(root, "family",
-                     dfx_json_text(dfx_identity_family(identity)));
-        dfx_json_add(root, "bytes", dfx_json_count(dfx_plan_bytes(c->plan)));
-        dfx_json_add(root, "files", json_files(c));
-        notes = dfx_plan_notes(c->plan, &count);
-        dfx_json_add(root, "notes", dfx_json_texts(notes, count));
-        dfx_json_add(root, "written", dfx_json_bool(c->written));
-        dfx_json_add(root, "verified",
-                     r->verify && c->written ? dfx_json_count(c->verified)
-                                             : dfx_json_text(NULL));
-    }
-    dfx_json_print(root, stdout);
-}
-
-static void
-say_result(const request *r, const conversion *c)
-{
-    size_t count = 0;
-    const char *const *notes = dfx_plan_notes(c->plan, &count);
-    char human[DFX_HUMAN_CHARS];
-
-    for (size_t i = 0; i < count; i++)
-        dfx_say(tool.name, "%s: %s", r->dst, notes[i]);
-    dfx_plan_files(c->plan, &count);
-    dfx_say(tool.name, "%s: wrote %zu file%s, %s", r->dst, count,
-            count == 1 ? "" : "s",
-            dfx_human_bytes(dfx_plan_bytes(c->plan), human));
-    if (r->verify)
-        dfx_say(tool.name,
-                "%s: verified, %zu tensors read back as they were meant",
-                r->dst, c->verified);
+    free(r->grafts);
+    free(r->names);
+    free(r->extra);
 }
 
 /* Everything between the command line and the exit status. */
 static int
 convert(request *r)
 {
-    conversion c = {0};
+    dfx_job *job = &r->job;
     dfx_error err = {0};
-    const char *path = r->src;
+    const char *path = job->src;
     dfx_status status;
     int result = DFX_EXIT_YES;
 
-    status = open_sources(r, &c, &path, &err);
+    status = open_sources(r, &path, &err);
     if (status == DFX_OK) {
-        say_warnings(r, &c.source);
-        if (r->verbose && !r->quiet)
-            say_identity(&c.source);
-        path = r->dst;
-        status = dfx_convert(c.source.index, c.source.identity, r->dst,
-                             &r->convert, &c.plan, &err);
+        dfx_job_warn(job, r->convert.allow_unsafe);
+        if (job->verbose && !job->quiet)
+            dfx_job_identify(job);
+        path = job->dst;
+        status = dfx_convert(job->source.index, job->source.identity, job->dst,
+                             &r->convert, &job->plan, &err);
     }
     if (status == DFX_OK && !r->dry_run)
-        status = run(r, &c, &err);
+        status = dfx_job_run(job, &err);
     if (status != DFX_OK && *dfx_signals_flag() == 0)
         result = dfx_say_error(tool.name, path, &err);
     if (r->json && *dfx_signals_flag() == 0)
-        print_json(r, &c, status != DFX_OK ? &err : NULL);
-    else if (status == DFX_OK && r->dry_run && !r->quiet)
-        print_plan(r, &c);
-    if (status == DFX_OK && !r->dry_run && !r->quiet)
-        say_result(r, &c);
-    conversion_fini(&c);
+        dfx_json_print(dfx_job_json(job, status != DFX_OK ? &err : NULL),
+                       stdout);
+    else if (status == DFX_OK && r->dry_run && !job->quiet)
+        dfx_job_print(job);
+    if (status == DFX_OK && !r->dry_run && !job->quiet)
+        dfx_job_say_result(job);
+    close_all(r);
     return result;
 }
 
@@ -645,7 +366,7 @@ start(request *r, int argc, char **argv)
          option = dfx_args_next(&args))
         if (!apply(r, option, &args))
             return DFX_EXIT_USAGE;
-    colours = dfx_colours_choose(r->colour, stdout);
+    colours = dfx_colours_choose(r->job.colour, stdout);
     if (r->help)
         dfx_help_print(&tool);
     else if (r->version)
@@ -671,7 +392,7 @@ start(request *r, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    request r = {.colour = DFX_COLOUR_AUTO};
+    request r = {.job = {.tool = &tool, .colour = DFX_COLOUR_AUTO}};
     int status;
 
     dfx_convert_options_init(&r.convert);

@@ -399,8 +399,8 @@ check_one(const request *r, const char *path)
 {
     const dfx_open_options open = {.format = "dduf"};
     cJSON *object = NULL;
-    int result =
-        dfx_findings(tool.name, path, &open, r->quiet, r->json ? &object : NULL);
+    int result = dfx_findings(tool.name, path, &open, r->quiet,
+                              r->json ? &object : NULL);
 
     if (object != NULL)
         dfx_json_print(object, stdout);

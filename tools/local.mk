@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += tools/libtools.la
 tools_libtools_la_SOURCES = \
 	tools/findings.c tools/findings.h \
+	tools/job.c tools/job.h \
 	tools/options.c tools/options.def tools/options.h \
 	tools/progress.c tools/progress.h \
 	tools/report.c tools/report.h \
@@ -11,7 +12,7 @@ tools_libtools_la_SOURCES = \
 
 tools_libtools_la_LIBADD = $(CJSON_LIBS) -lm
 
-bin_PROGRAMS += dfx-convert dfx-dduf dfx-inspect
+bin_PROGRAMS += dfx-convert dfx-dduf dfx-inspect dfx-quant
 dfx_convert_SOURCES = tools/dfx_convert.c
 dfx_convert_LDADD = tools/libtools.la lib/libdfx.la
 dfx_dduf_SOURCES = tools/dfx_dduf.c
@@ -28,3 +29,9 @@ dfx_inspect_SOURCES = \
 	tools/inspect_tensors.c \
 	tools/inspect_text.c
 dfx_inspect_LDADD = tools/libtools.la lib/libdfx.la
+dfx_quant_SOURCES = \
+	tools/dfx_quant.c \
+	tools/quant.h \
+	tools/quant_html.c \
+	tools/quant_report.c
+dfx_quant_LDADD = tools/libtools.la lib/libdfx.la

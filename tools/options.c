@@ -20,7 +20,8 @@
 enum {
     CONVERT = DFX_TOOL_CONVERT,
     INSPECT = DFX_TOOL_INSPECT,
-    DDUF = DFX_TOOL_DDUF
+    DDUF = DFX_TOOL_DDUF,
+    QUANT = DFX_TOOL_QUANT
 };
 
 typedef struct option_row {

@@ -12,7 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DFX_TOOL_CONVERT = 1, DFX_TOOL_INSPECT = 2, DFX_TOOL_DDUF = 4 };
+enum {
+    DFX_TOOL_CONVERT = 1,
+    DFX_TOOL_INSPECT = 2,
+    DFX_TOOL_DDUF = 4,
+    DFX_TOOL_QUANT = 8
+};
 
 /* What the rows do not say about a tool. */
 typedef struct dfx_tool {
@@ -38,7 +43,7 @@ typedef enum dfx_option {
 } dfx_option;
 
 /* Upper bound of the rows, for tables of them. */
-enum { DFX_OPTION_ROWS = 96 };
+enum { DFX_OPTION_ROWS = 128 };
 
 /* A command line being read. Caller's storage; nothing to release. */
 typedef struct dfx_args {

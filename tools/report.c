@@ -116,6 +116,7 @@ dfx_say(const char *tool, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
+    fflush(stdout); /* what was printed before is read before */
     fprintf(stderr, "%s: ", tool);
     dfx_put(stderr, line);
     putc('\n', stderr);

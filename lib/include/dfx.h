@@ -159,6 +159,9 @@ typedef struct dfx_unit {
 } dfx_unit;
 DFX_API dfx_unit dfx_type_unit(dfx_type type);
 
+/* Can tensors of numbers be written in the type? */
+DFX_API bool dfx_type_writes(dfx_type type);
+
 /* ---- Index: what a source holds -------------------------------------- */
 
 typedef struct dfx_io dfx_io;
@@ -446,6 +449,8 @@ typedef struct dfx_quant_options {
     bool best;                  /* the encoders' longer search where there is no
                                    importance: less error, more time */
     dfx_naming naming;
+    uint64_t target_size; /* bytes that dst may have: types are chosen by their
+                             error; 0: by the names above */
 } dfx_quant_options;
 
 typedef struct dfx_convert_options {
@@ -495,6 +500,11 @@ typedef struct dfx_plan_tensor {
     uint64_t offset; /* in the file */
     uint64_t size;
     const char *from; /* the expression in words: "cast F16 of unet.x" */
+    dfx_type source_type;
+    uint64_t source_size;
+    const char *component; /* "unet"; NULL: of none that is known */
+    const char *why; /* it is not in the type that was asked for; NULL: it is,
+                        or nothing was asked */
 } dfx_plan_tensor;
 
 typedef struct dfx_plan_file {
@@ -532,6 +542,37 @@ DFX_API DFX_CHECKED dfx_status dfx_plan_verify(const dfx_plan *plan,
                                                const dfx_run_options *options,
                                                size_t *compared,
                                                dfx_error *err);
+
+/* ---- What quantization costs ------------------------------------------ */
+
+enum { DFX_BINS = 64 };
+
+/* How the numbers of a tensor differ from their source's. */
+typedef struct dfx_measurement {
+    const dfx_plan_file *file;
+    const dfx_plan_tensor *tensor;
+    uint64_t elements;
+    double squares;        /* sum of the source's squares */
+    double written;        /* of the written numbers' */
+    double products;       /* of one times the other */
+    double squared_error;  /* sum of squared differences */
+    double max_error, max; /* largest difference, largest number, magnitudes */
+    /* Of the source and of what was written: how many numbers fall into equal
+       parts of [-max, max]. */
+    uint64_t histogram[2][DFX_BINS];
+} dfx_measurement;
+
+typedef void dfx_measure_fn(void *context, const dfx_measurement *measurement);
+
+/*
+ * After dfx_plan_run: reads dst again, decodes it and compares each tensor of
+ * numbers with its source. Calls found in the order of the files and of their
+ * tensors, from one thread. The same figures for any number of threads.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_plan_measure(const dfx_plan *plan,
+                                                const dfx_run_options *options,
+                                                dfx_measure_fn *found,
+                                                void *context, dfx_error *err);
 
 /* ---- DDUF archives ---------------------------------------------------- */
 

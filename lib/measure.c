@@ -1,0 +1,290 @@
+/*
+ * measure.c - what quantization costs: sums of squares of differences
+ *
+ * A tensor is one thread's work from its first number to its last, so that the
+ * sums do not depend on how many threads there are.
+ */
+#include <config.h>
+
+#include "measure.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "types.h"
+#include "written.h"
+
+enum { NUMBERS = 16 * 1024 }; /* at a time: 256 KiB of doubles, twice */
+
+/* ---- Numbers ------------------------------------------------------------- */
+
+/* Room for NUMBERS of both sides. */
+typedef struct pair {
+    double *source, *written;
+    void *raw;
+} pair;
+
+static bool
+pair_init(pair *p)
+{
+    p->source = malloc(NUMBERS * sizeof *p->source);
+    p->written = malloc(NUMBERS * sizeof *p->written);
+    p->raw = malloc(NUMBERS * sizeof(double));
+    return p->source != NULL && p->written != NULL && p->raw != NULL;
+}
+
+static void
+pair_fini(pair *p)
+{
+    free(p->source);
+    free(p->written);
+    free(p->raw);
+}
+
+/* As doubles; x has floats. */
+static dfx_status
+pull(const dfx_expr *x, uint64_t first, size_t count, void *raw, double *out,
+     dfx_error *err)
+{
+    DFX_TRY(dfx_expr_pull(x, first, count, raw, err));
+    dfx_to_f64(x->type, raw, out, count);
+    return DFX_OK;
+}
+
+static void
+add(dfx_measurement *m, double a, double b)
+{
+    double error = fabs(a - b);
+
+    m->squares += a * a;
+    m->written += b * b;
+    m->products += a * b;
+    m->squared_error += error * error;
+    m->max_error = fmax(m->max_error, error);
+    m->max = fmax(m->max, fabs(a));
+}
+
+dfx_status
+dfx_measure_range(const dfx_expr *source, const dfx_expr *written,
+                  uint64_t first, uint64_t count, dfx_measurement *m,
+                  dfx_error *err)
+{
+    pair p;
+    dfx_status status = pair_init(&p) ? DFX_OK : dfx_fail_nomem(err);
+
+    while (count > 0 && status == DFX_OK) {
+        size_t n = count < NUMBERS ? (size_t)count : NUMBERS;
+
+        status = pull(source, first, n, p.raw, p.source, err);
+        if (status == DFX_OK)
+            status = pull(written, first, n, p.raw, p.written, err);
+        for (size_t i = 0; i < n && status == DFX_OK; i++)
+            add(m, p.source[i], p.written[i]);
+        m->elements += n;
+        first += n;
+        count -= n;
+    }
+    pair_fini(&p);
+    return status;
+}
+
+/* ---- A tensor ------------------------------------------------------------ */
+
+/* A number's part of [-max, max]; what is beyond counts with the last ones. */
+static size_t
+bin_of(double x, double max)
+{
+    double at = (x / max + 1) / 2 * DFX_BINS;
+
+    return !(at > 0) ? 0 : at >= DFX_BINS ? DFX_BINS - 1 : (size_t)at;
+}
+
+static dfx_status
+count_bins(const dfx_expr *x, double max, uint64_t *histogram, dfx_error *err)
+{
+    double *numbers = malloc(NUMBERS * sizeof *numbers);
+    void *raw = malloc(NUMBERS * sizeof(double));
+    dfx_status status =
+        numbers == NULL || raw == NULL ? dfx_fail_nomem(err) : DFX_OK;
+
+    for (uint64_t at = 0; at < x->elements && status == DFX_OK;) {
+        uint64_t left = x->elements - at;
+        size_t n = left < NUMBERS ? (size_t)left : NUMBERS;
+
+        status = pull(x, at, n, raw, numbers, err);
+        for (size_t i = 0; i < n && status == DFX_OK; i++)
+            histogram[bin_of(numbers[i], max)]++;
+        at += n;
+    }
+    free(raw);
+    free(numbers);
+    return status;
+}
+
+/* One tensor of a plan, by the piece that it is. */
+typedef struct task {
+    const dfx_plan_file *file;
+    const dfx_plan_tensor *tensor;
+    const dfx_expr *expr;
+    const dfx_io *io; /* of the file that was written */
+    dfx_measurement result;
+} task;
+
+/* Its numbers before and after, as floats. */
+static dfx_status
+two_sides(dfx_arena *arena, const task *t, const dfx_expr **source,
+          const dfx_expr **written, dfx_error *err)
+{
+    dfx_tensor there = {
+        .name = t->tensor->name,
+        .type = t->tensor->type,
+        .rank = t->tensor->rank,
+        .shape = t->tensor->shape,
+        .data = {.io = t->io,
+                 .offset = t->tensor->offset,
+                 .size = t->tensor->size},
+    };
+
+    DFX_TRY(dfx_expr_uncast(arena, t->expr, source, err));
+    DFX_TRY(dfx_expr_tensor(arena, &there, written, err));
+    if (dfx_type_class((*source)->type) == DFX_CLASS_BLOCK)
+        DFX_TRY(dfx_expr_cast(arena, *source, DFX_TYPE_F32, source, err));
+    if (dfx_type_class((*written)->type) == DFX_CLASS_BLOCK)
+        DFX_TRY(dfx_expr_cast(arena, *written, DFX_TYPE_F32, written, err));
+    return DFX_OK;
+}
+
+static dfx_status
+measure(task *t, dfx_error *err)
+{
+    dfx_arena arena = {0};
+    dfx_measurement *m = &t->result;
+    const dfx_expr *source = NULL, *written = NULL;
+    dfx_status status = two_sides(&arena, t, &source, &written, err);
+
+    *m = (dfx_measurement){.file = t->file, .tensor = t->tensor};
+    if (status == DFX_OK)
+        status =
+            dfx_measure_range(source, written, 0, source->elements, m, err);
+    if (status == DFX_OK)
+        status = count_bins(source, m->max, m->histogram[0], err);
+    if (status == DFX_OK)
+        status = count_bins(written, m->max, m->histogram[1], err);
+    dfx_arena_fini(&arena);
+    if (status != DFX_OK)
+        dfx_error_in_tensor(err, t->tensor->name);
+    return status;
+}
+
+/* ---- All of them --------------------------------------------------------- */
+
+typedef struct work {
+    const dfx_run_options *options;
+    dfx_io **ios; /* owned, one an output; NULL where none is needed */
+    task *tasks;  /* owned */
+    size_t count, capacity;
+    uint64_t bytes, done;
+    dfx_status status;
+    dfx_error *err;
+} work;
+
+/* Tensors are listed in the order of their pieces, among which are others. */
+static dfx_status
+add_tasks(work *w, const dfx_plan *plan, size_t output)
+{
+    const dfx_output *file = &plan->outputs[output];
+    size_t next = 0;
+
+    for (size_t i = 0; i < file->piece_count && next < file->view.tensor_count;
+         i++) {
+        const dfx_plan_tensor *t = &file->tensors[next];
+
+        if (t->offset != file->pieces[i].offset ||
+            file->pieces[i].expr->bytes != t->size)
+            continue;
+        next++;
+        if (t->source_type == t->type || t->size == 0)
+            continue;
+        if (w->ios[output] == NULL)
+            DFX_TRY(dfx_written_open(plan, output, &w->ios[output], w->err));
+        if (!dfx_grow(&w->tasks, &w->capacity, w->count, sizeof *w->tasks))
+            return dfx_fail_nomem(w->err);
+        w->tasks[w->count++] = (task){.file = &file->view,
+                                      .tensor = t,
+                                      .expr = file->pieces[i].expr,
+                                      .io = w->ios[output]};
+        w->bytes += t->size;
+    }
+    return DFX_OK;
+}
+
+static bool
+is_stopped(const work *w)
+{
+    return w->options->stop != NULL && *w->options->stop != 0;
+}
+
+static void
+end_task(work *w, const task *t, dfx_status status, const dfx_error *err)
+{
+    w->done += t->tensor->size;
+    if (status != DFX_OK && w->status == DFX_OK) {
+        w->status = status;
+        if (w->err != NULL)
+            *w->err = *err;
+    }
+    if (w->options->progress != NULL)
+        w->options->progress(w->options->context, w->done, w->bytes);
+}
+
+static dfx_status
+do_tasks(work *w)
+{
+    int threads = w->options->threads > 0 && w->options->threads < 1024
+                      ? (int)w->options->threads
+                      : omp_get_max_threads();
+
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (size_t i = 0; i < w->count; i++) {
+        dfx_error err = {0};
+        dfx_status status;
+        bool go;
+
+#pragma omp critical(dfx_measure)
+        go = w->status == DFX_OK && !is_stopped(w);
+        if (!go)
+            continue;
+        status = measure(&w->tasks[i], &err);
+#pragma omp critical(dfx_measure)
+        end_task(w, &w->tasks[i], status, &err);
+    }
+    if (w->status == DFX_OK && is_stopped(w))
+        return dfx_fail_stopped(w->err);
+    return w->status;
+}
+
+dfx_status
+dfx_plan_measure(const dfx_plan *plan, const dfx_run_options *options,
+                 dfx_measure_fn *found, void *context, dfx_error *err)
+{
+    static const dfx_run_options defaults = {0};
+    work w = {.options = options != NULL ? options : &defaults, .err = err};
+    dfx_status status = DFX_OK;
+
+    w.ios = calloc(plan->output_count + 1, sizeof(dfx_io *));
+    if (w.ios == NULL)
+        status = dfx_fail_nomem(err);
+    for (size_t i = 0; i < plan->output_count && status == DFX_OK; i++)
+        status = add_tasks(&w, plan, i);
+    if (status == DFX_OK)
+        status = do_tasks(&w);
+    for (size_t i = 0; i < w.count && status == DFX_OK; i++)
+        found(context, &w.tasks[i].result);
+    for (size_t i = 0; w.ios != NULL && i < plan->output_count; i++)
+        dfx_io_close(w.ios[i]);
+    free(w.ios);
+    free(w.tasks);
+    return status;
+}
