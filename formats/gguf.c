@@ -463,6 +463,7 @@ const dfx_format dfx_format_gguf = {
     .name = "gguf",
     .summary = "GGUF, one file or shards",
     .suffix = SUFFIX,
+    .has_blocks = true,
     .layout = DFX_LAYOUT_ORIGINAL,
     .bid = gguf_bid,
     .read = gguf_read,

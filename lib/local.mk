@@ -32,7 +32,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/graft.c \
 	lib/identify.c lib/identify.h \
 	lib/identity.c \
-	lib/imatrix.c lib/imatrix.h \
+	lib/importance.c lib/importance.h \
 	lib/index.c lib/index.h \
 	lib/io.c lib/io.h \
 	lib/io_checked.c lib/io_kind.h lib/io_strided.c \

@@ -20,7 +20,7 @@
 #include "codecs/codec.h"
 #include "convert.h"
 #include "document.h"
-#include "imatrix.h"
+#include "importance.h"
 #include "types.h"
 
 typedef struct type_rule {

@@ -32,6 +32,7 @@ typedef struct dfx_format {
     bool is_folder;        /* what lay_out writes */
     bool is_envelope;      /* holds one file and is taken for what that is */
     bool wraps;            /* lay_out heeds bundle->wrap */
+    bool has_blocks;       /* stores block types, and shapes beside rows */
     dfx_layout layout;     /* whose names are written to it: a Diffusers folder
                               holds Diffusers names, files the original ones */
 

@@ -113,6 +113,9 @@ check_options(const dfx_convert_options *options, const dfx_format *format,
     if (options->wrap && !format->wraps)
         return dfx_fail_usage(err, "--wrap is for PyTorch checkpoints, not %s",
                               format->name);
+    if (options->quant.naming != DFX_NAMING_FULL && !format->has_blocks)
+        return dfx_fail_usage(err, "--naming is for GGUF files, not %s",
+                              format->name);
     return DFX_OK;
 }
 

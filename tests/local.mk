@@ -49,6 +49,7 @@ check_TESTS = \
 	tests/golden/test_dduf \
 	tests/golden/test_families \
 	tests/golden/test_gguf \
+	tests/golden/test_importance \
 	tests/golden/test_keylists \
 	tests/golden/test_maps \
 	tests/golden/test_pickle \
@@ -121,6 +122,7 @@ dist_check_SCRIPTS = \
 	tests/tools/disk_full.sh \
 	tests/tools/examples.sh \
 	tests/tools/gguf.sh \
+	tests/tools/quant.sh \
 	tests/tools/headers.sh \
 	tests/tools/help.sh \
 	tests/tools/hostile.sh \

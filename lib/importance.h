@@ -1,9 +1,9 @@
 /*
- * imatrix.h - how much the columns of matrices matter, from an importance
+ * importance.h - how much the columns of matrices matter, from an importance
  * matrix: means of squares of what a layer was given
  */
-#ifndef DFX_IMATRIX_H
-#define DFX_IMATRIX_H
+#ifndef DFX_IMPORTANCE_H
+#define DFX_IMPORTANCE_H
 
 #include "index.h"
 

@@ -1,5 +1,5 @@
 /*
- * imatrix.c - importance matrices
+ * importance.c - importance matrices
  *
  * Whatever the file is, its reader has for each matrix NAME two tensors,
  * NAME.in_sum2, sums of squares by column, and NAME.counts, how many were
@@ -8,7 +8,7 @@
  */
 #include <config.h>
 
-#include "imatrix.h"
+#include "importance.h"
 
 #include <inttypes.h>
 #include <math.h>
