@@ -187,6 +187,7 @@ typedef struct work {
     size_t count, capacity;
     uint64_t bytes, done;
     dfx_status status;
+    omp_lock_t lock; /* over the members above that change */
     dfx_error *err;
 } work;
 
@@ -226,9 +227,21 @@ is_stopped(const work *w)
     return w->options->stop != NULL && *w->options->stop != 0;
 }
 
+static bool
+goes_on(work *w)
+{
+    bool result;
+
+    omp_set_lock(&w->lock);
+    result = w->status == DFX_OK && !is_stopped(w);
+    omp_unset_lock(&w->lock);
+    return result;
+}
+
 static void
 end_task(work *w, const task *t, dfx_status status, const dfx_error *err)
 {
+    omp_set_lock(&w->lock);
     w->done += t->tensor->size;
     if (status != DFX_OK && w->status == DFX_OK) {
         w->status = status;
@@ -237,6 +250,7 @@ end_task(work *w, const task *t, dfx_status status, const dfx_error *err)
     }
     if (w->options->progress != NULL)
         w->options->progress(w->options->context, w->done, w->bytes);
+    omp_unset_lock(&w->lock);
 }
 
 static dfx_status
@@ -246,20 +260,15 @@ do_tasks(work *w)
                       ? (int)w->options->threads
                       : omp_get_max_threads();
 
+    omp_init_lock(&w->lock);
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (size_t i = 0; i < w->count; i++) {
         dfx_error err = {0};
-        dfx_status status;
-        bool go;
 
-#pragma omp critical(dfx_measure)
-        go = w->status == DFX_OK && !is_stopped(w);
-        if (!go)
-            continue;
-        status = measure(&w->tasks[i], &err);
-#pragma omp critical(dfx_measure)
-        end_task(w, &w->tasks[i], status, &err);
+        if (goes_on(w))
+            end_task(w, &w->tasks[i], measure(&w->tasks[i], &err), &err);
     }
+    omp_destroy_lock(&w->lock);
     if (w->status == DFX_OK && is_stopped(w))
         return dfx_fail_stopped(w->err);
     return w->status;

@@ -20,8 +20,8 @@
 static const char *const examples[] = {
     "--type=q4_k model.safetensors model.gguf",
     "--type=q4_k_m --naming=comfy --report model.safetensors unet.gguf",
-    "--target-size=2GB --html=report.html model.safetensors model.gguf",
-    "--component=unet=q8_0,vae=f16 model/ model.gguf",
+    "--target-size=2GB --html=report.html model.safetensors small.gguf",
+    "--component=unet=q8_0,vae=f16 model/ parts.gguf",
     NULL,
 };
 

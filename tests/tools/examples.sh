@@ -23,7 +23,7 @@ runs() {
     ok "$1: they work" sh script
 }
 
-for page in dfx-convert.1 dfx-inspect.1 dfx.7; do
+for page in dfx-convert.1 dfx-inspect.1 dfx-quant.1 dfx.7; do
     sed '1,/^\.Sh EXAMPLES/d' "$srcdir/man/$page" |
         sed -n 's/^\.Dl //p; /^\.Bd/,/^\.Ed/{/^\./!p;}' |
         sed 's/\\e/\\/g' >commands
@@ -37,7 +37,7 @@ done
 sed -n '/^## Build/q; s/^    //p' "$srcdir/README.md" >examples
 runs README.md
 
-for tool in dfx-convert dfx-dduf dfx-inspect; do
+for tool in dfx-convert dfx-dduf dfx-inspect dfx-quant; do
     $tool --help | sed -n '/^Examples:/,/^Manual/s/^  //p' >commands
     { [ $tool = dfx-convert ] || echo 'dfx-convert -q model.safetensors model/'
         echo 'dfx-convert -q model.safetensors other/'
