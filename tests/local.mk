@@ -158,6 +158,8 @@ DIST_FOLDERS += $(patsubst $(srcdir)/%/,%, \
 # Fuzz targets: for libFuzzer, or with a driver that makes a test of each.
 FUZZ_TARGETS = \
 	tests/fuzz/fuzz_dduf \
+	tests/fuzz/fuzz_gguf \
+	tests/fuzz/fuzz_imatrix \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_map \
 	tests/fuzz/fuzz_pickle \
@@ -168,6 +170,8 @@ FUZZ_TARGETS = \
 FUZZ_COMMON = tests/fuzz/fuzz.h
 EXTRA_DIST += \
 	tests/fuzz/fuzz_dduf.seeds \
+	tests/fuzz/fuzz_gguf.seeds \
+	tests/fuzz/fuzz_imatrix.seeds \
 	tests/fuzz/fuzz_json.seeds \
 	tests/fuzz/fuzz_map.seeds \
 	tests/fuzz/make_maps.py \
@@ -189,6 +193,10 @@ TESTS += $(FUZZ_TARGETS)
 endif
 tests_fuzz_fuzz_dduf_SOURCES = tests/fuzz/fuzz_dduf.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_dduf_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz_gguf.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_gguf_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_imatrix_SOURCES = tests/fuzz/fuzz_imatrix.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_imatrix_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_json_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_map_SOURCES = tests/fuzz/fuzz_map.c $(FUZZ_COMMON)
