@@ -56,6 +56,7 @@ check_TESTS = \
 	tests/golden/test_safetensors \
 	tests/golden/test_torch \
 	tests/golden/test_torch_write \
+	tests/unit/test_archive \
 	tests/unit/test_audit \
 	tests/unit/test_cast \
 	tests/unit/test_codec_levels \
