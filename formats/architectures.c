@@ -3,7 +3,8 @@
  *
  * Commit 795e451: keys, foreign, f32, dropped and in_rows are from its
  * convert.py, delicate and outer from its patch of llama-quantize. The order is
- * that of convert.py: the first one that fits is taken.
+ * that of convert.py: the first one that fits is taken. prefixed is measured
+ * with diffusers 0.42.1, which takes the names of other networks either way.
  */
 #include <config.h>
 
@@ -97,6 +98,7 @@ static const dfx_architecture table[] = {
                  "label_emb.0.0.weight"},
         .delicate = LDM_ENDS,
         .in_rows = true,
+        .prefixed = true,
     },
     {
         .name = "sd1",
@@ -106,6 +108,7 @@ static const dfx_architecture table[] = {
                  "output_blocks.5.2.conv.weight output_blocks.8.2.conv.weight"},
         .delicate = LDM_ENDS,
         .in_rows = true,
+        .prefixed = true,
     },
     {
         .name = "lumina2",

@@ -23,6 +23,7 @@ typedef struct dfx_architecture {
     const char *delicate; /* not quantized */
     const char *outer;    /* an outermost dimension of 1 counts as one */
     bool in_rows;         /* stored in rows of 256, whatever the shape */
+    bool prefixed;        /* diffusers takes no bare names of it */
 } dfx_architecture;
 
 /* NULL past the last. Static. */

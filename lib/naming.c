@@ -249,9 +249,27 @@ suit_comfy(dfx_conversion *conversion, dfx_error *err)
 /* ---- As diffusers has it --------------------------------------------------
  */
 
+static dfx_status
+make_prefixed(dfx_conversion *conversion, dfx_error *err)
+{
+    dfx_bundle *bundle = &conversion->bundle;
+    bool of_all;
+    const char *prefix = dfx_network_prefix_at(0, &of_all);
+
+    for (size_t i = 0; i < bundle->item_count; i++) {
+        dfx_item *item = &bundle->items[i];
+
+        item->name = dfx_arena_printf(&conversion->plan->arena, "%s%s", prefix,
+                                      item->name);
+        if (item->name == NULL)
+            return dfx_fail_nomem(err);
+    }
+    return DFX_OK;
+}
+
 /* Its layers for packed weights are linear, and BF16 is packed. */
-static void
-suit_diffusers(dfx_conversion *conversion)
+static dfx_status
+suit_diffusers(dfx_conversion *conversion, dfx_error *err)
 {
     dfx_bundle *bundle = &conversion->bundle;
     dfx_type asked = asked_float(conversion->options);
@@ -264,6 +282,9 @@ suit_diffusers(dfx_conversion *conversion)
             dfx_type_class(item->expr->type) == DFX_CLASS_FLOAT)
             item->rest = DFX_TYPE_F32;
     }
+    return bundle->architecture != NULL && bundle->architecture->prefixed
+               ? make_prefixed(conversion, err)
+               : DFX_OK;
 }
 
 dfx_status
@@ -282,10 +303,8 @@ dfx_naming_apply(dfx_conversion *conversion, dfx_error *err)
                         "GGUF files take the original ones",
                         conversion->bundle.architecture->foreign);
     DFX_TRY(make_bare(conversion, prefix, err));
-    if (naming == DFX_NAMING_DIFFUSERS) {
-        suit_diffusers(conversion);
-        return DFX_OK;
-    }
+    if (naming == DFX_NAMING_DIFFUSERS)
+        return suit_diffusers(conversion, err);
     if (conversion->bundle.architecture == NULL)
         return dfx_fail(err, DFX_RULE_QUANT_ARCHITECTURE, DFX_NO_OFFSET,
                         "ComfyUI-GGUF knows no network of these names");

@@ -113,7 +113,8 @@ ok "ComfyUI gets convolutions in rows" \
 ok "... and its own exceptions" is "delicate: time_embed." \
     "$(planned time_embed.0.weight why --type=q4_k --naming=comfy)"
 ok "... and nothing in an unpacked BF16 layer for diffusers" \
-    is F32 "$(planned input_blocks.7.0.in_layers.2.weight dtype \
+    is F32 "$(planned \
+        model.diffusion_model.input_blocks.7.0.in_layers.2.weight dtype \
         --type=bf16 --naming=diffusers)"
 
 # ---- Whole models ------------------------------------------------------------
@@ -130,10 +131,9 @@ status "a component that is not there" 2 \
     dfx-quant --component=transformer=q8_0 model x.gguf
 ok "... is named" grep -q 'no component "transformer"' err
 ok "the network alone" dfx-quant -q --type=q8_0 --naming=diffusers model u.gguf
-ok "... under bare names" sh -c 'dfx-inspect --json --tensors u.gguf |
-    jq -e "[.tensors[].name | startswith(\"input_blocks.\") or
-        startswith(\"output_blocks.\") or startswith(\"middle_block.\") or
-        startswith(\"time_embed.\") or startswith(\"out.\")] | all"'
+ok "... under the names that diffusers takes of it" sh -c '
+    dfx-inspect --json --tensors u.gguf | jq -e "[.tensors[].name |
+        startswith(\"model.diffusion_model.\")] | all and length == 686"'
 ok "a mix" dfx-quant -q --type=Q3_K_L model mix.gguf
 ok "... has its number" sh -c \
     'dfx-inspect --metadata mix.gguf | grep -qx "general.file_type: 13"'
