@@ -16,8 +16,10 @@ static const float NOTHING = -0.0f;
 INLINE void
 put_numbers(int count, const uint8_t *codes, float scale, float add, float *out)
 {
-    UNROLL for (int i = 0; i < count; i += LANES) lanes_store(
-        out + i, lanes_load_bytes(codes + i) * lanes_of(scale) + lanes_of(add));
+#pragma GCC unroll 16
+    for (int i = 0; i < count; i += LANES)
+        lanes_store(out + i, lanes_load_bytes(codes + i) * lanes_of(scale) +
+                                 lanes_of(add));
 }
 
 /* 16 bytes of two codes: low ones, then high ones. */

@@ -190,17 +190,20 @@ find_ranged(const dfx_ranged_type *t, const k_batch *b, k_found *f)
     lanes scales[K_GROUPS], mins[K_GROUPS], sums[K_GROUPS];
     lanes sum = b->weighed ? squares(K_ELEMENTS, b->x) : lanes_of(0);
 
-    for (int g = 0; g < groups; g++) {
-        lanes weights[DFX_SEARCH_MAX];
-        ranged_search r;
+    for (int g = 0; g < groups; g += AT_ONCE) {
+        lanes weights[AT_ONCE * DFX_SEARCH_MAX];
+        ranged_search found[AT_ONCE];
 
-        sums[g] = weigh_ranged(t, b, g, sum, weights);
-        r = search_ranged(t->size, t->most, b->x + t->size * g, weights,
-                          b->weighed ? &t->weighed : &t->plain);
-        scales[g] = r.scale;
-        mins[g] = r.min;
-        lanes_store(f->inverse[g], r.inverse);
-        lanes_store(f->low[g], r.low);
+        for (int i = 0; i < AT_ONCE; i++)
+            sums[g + i] = weigh_ranged(t, b, g + i, sum, weights + t->size * i);
+        search_ranged(AT_ONCE, t->size, t->most, b->x + t->size * g, weights,
+                      b->weighed ? &t->weighed : &t->plain, found);
+        for (int i = 0; i < AT_ONCE; i++) {
+            scales[g + i] = found[i].scale;
+            mins[g + i] = found[i].min;
+            lanes_store(f->inverse[g + i], found[i].inverse);
+            lanes_store(f->low[g + i], found[i].low);
+        }
     }
     f->fits = mask_bits(searchable(K_ELEMENTS, b->x));
     keep_scales(t, b, scales, sums, f->d, f->scales, f->scale, &f->fits);

@@ -14,8 +14,6 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-/* Before a loop of few rounds, so that its vectors stay in registers. */
-#define UNROLL _Pragma("GCC unroll 32")
 
 #if LANES == 16
 
@@ -58,6 +56,14 @@ INLINE lanes
 lanes_sqrt(lanes x)
 {
     return _mm512_sqrt_ps(x);
+}
+
+/* To the nearest whole number, ties to even. */
+INLINE lanes
+lanes_round(lanes x)
+{
+    return _mm512_roundscale_ps(x,
+                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
 INLINE lanes
@@ -161,27 +167,27 @@ lanes_transpose(lanes *v)
 {
     lanes t[LANES];
 
-    UNROLL for (int i = 0; i < LANES; i += 2)
-    {
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i += 2) {
         t[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
     }
-    UNROLL for (int i = 0; i < LANES; i += 4)
-    {
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i += 4) {
         v[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
         v[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
         v[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
         v[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
-    UNROLL for (int i = 0; i < 4; i++)
-    {
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) {
         t[i] = _mm512_shuffle_f32x4(v[i], v[i + 4], 0x88);
         t[i + 4] = _mm512_shuffle_f32x4(v[i], v[i + 4], 0xdd);
         t[i + 8] = _mm512_shuffle_f32x4(v[i + 8], v[i + 12], 0x88);
         t[i + 12] = _mm512_shuffle_f32x4(v[i + 8], v[i + 12], 0xdd);
     }
-    UNROLL for (int i = 0; i < 8; i++)
-    {
+#pragma GCC unroll 16
+    for (int i = 0; i < 8; i++) {
         v[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
         v[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
     }
@@ -226,6 +232,12 @@ INLINE lanes
 lanes_sqrt(lanes x)
 {
     return _mm256_sqrt_ps(x);
+}
+
+INLINE lanes
+lanes_round(lanes x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
 INLINE lanes
@@ -330,24 +342,26 @@ lanes_transpose(lanes *v)
 {
     lanes t[LANES];
 
-    UNROLL for (int i = 0; i < LANES; i += 2)
-    {
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i += 2) {
         t[i] = _mm256_unpacklo_ps(v[i], v[i + 1]);
         t[i + 1] = _mm256_unpackhi_ps(v[i], v[i + 1]);
     }
-    UNROLL for (int i = 0; i < LANES; i += 4)
-    {
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i += 4) {
         v[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
         v[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
         v[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
         v[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
-    UNROLL for (int i = 0; i < 4; i++)
-    {
+#pragma GCC unroll 16
+    for (int i = 0; i < 4; i++) {
         t[i] = _mm256_permute2f128_ps(v[i], v[i + 4], 0x20);
         t[i + 4] = _mm256_permute2f128_ps(v[i], v[i + 4], 0x31);
     }
-    UNROLL for (int i = 0; i < LANES; i++) v[i] = t[i];
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        v[i] = t[i];
 }
 
 #endif
@@ -431,20 +445,19 @@ INLINE void
 lanes_gather(const float *from, size_t stride, int count, lanes *to)
 {
     for (int i = 0; i < count; i += LANES) {
-        UNROLL for (int b = 0; b < LANES; b++) to[i + b] =
-            lanes_load(from + (size_t)b * stride + i);
+#pragma GCC unroll 16
+        for (int b = 0; b < LANES; b++)
+            to[i + b] = lanes_load(from + (size_t)b * stride + i);
         lanes_transpose(to + i);
     }
 }
 
 /* Within least .. most, and least where x is NaN; then to the nearest whole
-   number, ties to even, never -0: dfx_nearest_code. */
+   number, ties to even: dfx_nearest_code, but 0 may be -0. */
 INLINE lanes
 lanes_code(lanes x, lanes least, lanes most)
 {
-    const lanes magic = lanes_of(12582912.0f); /* 1.5 * 2^23 */
-
-    return (lanes_min(lanes_max(x, least), most) + magic) - magic;
+    return lanes_round(lanes_min(lanes_max(x, least), most));
 }
 
 #endif

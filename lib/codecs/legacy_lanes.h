@@ -232,7 +232,7 @@ search_minimum(int most, const float *x, const float *importance, float sigma2,
     ranged_search r;
 
     load_weighed(x, importance, sigma2, blocks, numbers, weights);
-    r = search_ranged(L_ELEMENTS, most, numbers, weights, &search);
+    search_ranged(1, L_ELEMENTS, most, numbers, weights, &search, &r);
     f->fits &= mask_bits(searchable(L_ELEMENTS, numbers));
     lanes_store(f->inverse, r.inverse);
     lanes_store(f->low, r.low);

@@ -87,21 +87,27 @@ typedef struct lanes_fit {
     lanes product, square;
 } lanes_fit;
 
-INLINE lanes_fit
-try_symmetric(int count, int n, const lanes *x, const lanes *weights,
-              lanes inverse)
+/* How far trials go to both sides. They are made at once: while the sums of one
+   wait for an addition, another adds. */
+enum { SHIFTS = 9 };
+
+INLINE void
+try_symmetric(int trials, int count, int n, const lanes *x,
+              const lanes *weights, const lanes *inverse, lanes_fit *fits)
 {
     const lanes least = lanes_of((float)-n), most = lanes_of((float)(n - 1));
-    lanes_fit f = {lanes_of(0), lanes_of(0)};
 
-    UNROLL for (int i = 0; i < count; i++)
-    {
-        lanes code = lanes_code(inverse * x[i], least, most);
+#pragma GCC unroll 16
+    for (int t = 0; t < trials; t++)
+        fits[t] = (lanes_fit){lanes_of(0), lanes_of(0)};
+    for (int i = 0; i < count; i++)
+#pragma GCC unroll 16
+        for (int t = 0; t < trials; t++) {
+            lanes code = lanes_code(inverse[t] * x[i], least, most);
 
-        f.product += weights[i] * x[i] * code;
-        f.square += weights[i] * code * code;
-    }
-    return f;
+            fits[t].product += weights[i] * x[i] * code;
+            fits[t].square += weights[i] * code * code;
+        }
 }
 
 typedef struct symmetric_search {
@@ -121,25 +127,31 @@ search_symmetric(int count, int n, const lanes *x, const lanes *weights)
 
     s.none = lanes_less(lanes_abs(max), LANES_TINY);
     s.inverse = lanes_of((float)-n) / max;
-    f = try_symmetric(count, n, x, weights, s.inverse);
+    try_symmetric(1, count, n, x, weights, &s.inverse, &f);
     s.scale =
         lanes_choose(lanes_less(zero, f.square), f.product / f.square, zero);
     best = s.scale * f.product;
-    for (int k = -9; k <= 9; k++) {
-        lanes inverse = lanes_of(-((float)n + 0.1f * (float)k)) / max, scale;
-        lane_mask better;
+    for (int first = -SHIFTS; first <= 1; first += SHIFTS + 1) {
+        lanes inverse[SHIFTS];
+        lanes_fit fits[SHIFTS];
 
-        if (k == 0)
-            continue;
-        f = try_symmetric(count, n, x, weights, inverse);
-        better = mask_and(lanes_less(zero, f.square),
-                          lanes_less(best * f.square, f.product * f.product));
-        if (mask_bits(better) == 0)
-            continue;
-        scale = f.product / f.square;
-        s.scale = lanes_choose(better, scale, s.scale);
-        best = lanes_choose(better, scale * f.product, best);
-        s.inverse = lanes_choose(better, inverse, s.inverse);
+#pragma GCC unroll 16
+        for (int t = 0; t < SHIFTS; t++)
+            inverse[t] =
+                lanes_of(-((float)n + 0.1f * (float)(first + t))) / max;
+        try_symmetric(SHIFTS, count, n, x, weights, inverse, fits);
+#pragma GCC unroll 16
+        for (int t = 0; t < SHIFTS; t++) {
+            lanes scale = fits[t].product / fits[t].square;
+            lane_mask better =
+                mask_and(lanes_less(zero, fits[t].square),
+                         lanes_less(best * fits[t].square,
+                                    fits[t].product * fits[t].product));
+
+            s.scale = lanes_choose(better, scale, s.scale);
+            best = lanes_choose(better, scale * fits[t].product, best);
+            s.inverse = lanes_choose(better, inverse[t], s.inverse);
+        }
     }
     s.scale = lanes_choose(s.none, zero, s.scale);
     s.inverse = lanes_choose(s.none, zero, s.inverse);
@@ -154,100 +166,137 @@ typedef struct ranged_search {
     lanes inverse, low; /* codes are nearest to inverse * (x - low) */
 } ranged_search;
 
+/* Searches at once, for the same reason: each of the numbers that follow those
+   of the one before. */
+enum { AT_ONCE = 4 };
+
 /* What a line through codes and numbers is made of. */
 typedef struct lanes_line {
     lanes codes, squares, products;
 } lanes_line;
 
-INLINE lanes_line
-try_ranged(int count, int most, const lanes *x, const lanes *weights,
-           lanes inverse, lanes low, lanes *codes)
+INLINE void
+try_ranged(int searches, int count, int most, const lanes *x,
+           const lanes *weights, const lanes *inverse, const lanes *low,
+           lanes *codes, lanes_line *lines)
 {
     const lanes zero = lanes_of(0), top = lanes_of((float)most);
-    lanes_line s = {zero, zero, zero};
 
-    UNROLL for (int i = 0; i < count; i++)
-    {
-        lanes code = lanes_code(inverse * (x[i] - low), zero, top);
-        lanes weighed = weights[i] * code;
+#pragma GCC unroll 16
+    for (int s = 0; s < searches; s++)
+        lines[s] = (lanes_line){zero, zero, zero};
+    for (int i = 0; i < count; i++)
+#pragma GCC unroll 16
+        for (int s = 0; s < searches; s++) {
+            int at = count * s + i;
+            lanes code = lanes_code(inverse[s] * (x[at] - low[s]), zero, top);
+            lanes weighed = weights[at] * code;
 
-        codes[i] = code;
-        s.codes += weighed;
-        s.squares += weighed * code;
-        s.products += weighed * x[i];
-    }
-    return s;
+            codes[at] = code;
+            lines[s].codes += weighed;
+            lines[s].squares += weighed * code;
+            lines[s].products += weighed * x[at];
+        }
 }
 
-INLINE lanes
-error_ranged(int count, const lanes *x, const lanes *weights, lanes scale,
-             lanes low, const lanes *codes, bool absolute)
+INLINE void
+errors_ranged(int searches, int count, const lanes *x, const lanes *weights,
+              const lanes *scale, const lanes *low, const lanes *codes,
+              bool absolute, lanes *errors)
 {
-    lanes sum = lanes_of(0);
+#pragma GCC unroll 16
+    for (int s = 0; s < searches; s++)
+        errors[s] = lanes_of(0);
+    for (int i = 0; i < count; i++)
+#pragma GCC unroll 16
+        for (int s = 0; s < searches; s++) {
+            int at = count * s + i;
+            lanes e = scale[s] * codes[at] + low[s] - x[at], size = e * e;
 
-    UNROLL for (int i = 0; i < count; i++)
-    {
-        lanes e = scale * codes[i] + low - x[i], size = e * e;
-
-        if (absolute)
-            size = lanes_abs(e);
-        sum += weights[i] * size;
-    }
-    return sum;
+            if (absolute)
+                size = lanes_abs(e);
+            errors[s] += weights[at] * size;
+        }
 }
 
-/* dfx_search_ranged */
-INLINE ranged_search
-search_ranged(int count, int most, const lanes *x, const lanes *weights,
-              const dfx_ranged_search *search)
+/* dfx_search_ranged, up to AT_ONCE times */
+INLINE void
+search_ranged(int searches, int count, int most, const lanes *x,
+              const lanes *weights, const dfx_ranged_search *search,
+              ranged_search *found)
 {
     const lanes zero = lanes_of(0);
-    lanes low = x[0], high = x[0], best, codes[DFX_SEARCH_MAX];
-    lanes weight = weights[0], sum = weights[0] * x[0];
-    lane_mask flat, wide;
-    ranged_search r;
+    lanes low[AT_ONCE], high[AT_ONCE], weight[AT_ONCE], sum[AT_ONCE];
+    lanes best[AT_ONCE], inverse[AT_ONCE], scale[AT_ONCE];
+    lanes codes[AT_ONCE * DFX_SEARCH_MAX];
+    lane_mask wide[AT_ONCE];
+    lanes_line lines[AT_ONCE];
 
-    for (int i = 1; i < count; i++) {
-        low = lanes_min(x[i], low);
-        high = lanes_max(x[i], high);
-        weight += weights[i];
-        sum += weights[i] * x[i];
+    for (int s = 0; s < searches; s++) {
+        const lanes *v = x + count * s, *w = weights + count * s;
+
+        low[s] = high[s] = v[0];
+        weight[s] = w[0];
+        sum[s] = w[0] * v[0];
+        for (int i = 1; i < count; i++) {
+            low[s] = lanes_min(v[i], low[s]);
+            high[s] = lanes_max(v[i], high[s]);
+            weight[s] += w[i];
+            sum[s] += w[i] * v[i];
+        }
+        low[s] = lanes_min(zero, low[s]);
+        wide[s] = mask_not(lanes_equal(high[s], low[s]));
+        inverse[s] = lanes_of((float)most) / (high[s] - low[s]);
+        scale[s] = lanes_of(1) / inverse[s];
+        found[s].inverse = lanes_choose(wide[s], inverse[s], zero);
+        found[s].scale = lanes_choose(wide[s], scale[s], zero);
+        found[s].low = low[s];
     }
-    low = lanes_min(zero, low);
-    flat = lanes_equal(high, low);
-    wide = mask_not(flat);
-    r.low = low;
-    r.inverse = lanes_of((float)most) / (high - low);
-    r.scale = lanes_of(1) / r.inverse;
-    (void)try_ranged(count, most, x, weights, r.inverse, low, codes);
-    best =
-        error_ranged(count, x, weights, r.scale, low, codes, search->absolute);
+    try_ranged(searches, count, most, x, weights, inverse, low, codes, lines);
+    errors_ranged(searches, count, x, weights, scale, low, codes,
+                  search->absolute, best);
     for (int k = 0; k <= search->steps; k++) {
-        lanes inverse =
-            lanes_of(search->least + search->step * (float)k + (float)most) /
-            (high - low);
-        lanes_line l = try_ranged(count, most, x, weights, inverse, low, codes);
-        lanes determinant = weight * l.squares - l.codes * l.codes;
-        lanes s = (weight * l.products - sum * l.codes) / determinant;
-        lanes m = (l.squares * sum - l.codes * l.products) / determinant;
-        lane_mask above = lanes_less(zero, m), better;
-        lanes e;
+        const lanes trial =
+            lanes_of(search->least + search->step * (float)k + (float)most);
+        lanes min[AT_ONCE], errors[AT_ONCE];
+        lane_mask better[AT_ONCE];
 
-        s = lanes_choose(above, l.products / l.squares, s);
-        m = lanes_choose(above, zero, m);
-        e = error_ranged(count, x, weights, s, m, codes, search->absolute);
-        better = mask_and(mask_and(wide, lanes_less(zero, determinant)),
-                          lanes_less(e, best));
-        r.inverse = lanes_choose(better, inverse, r.inverse);
-        r.low = lanes_choose(better, low, r.low);
-        r.scale = lanes_choose(better, s, r.scale);
-        low = lanes_choose(better, m, low);
-        best = lanes_choose(better, e, best);
+#pragma GCC unroll 16
+        for (int s = 0; s < searches; s++)
+            inverse[s] = trial / (high[s] - low[s]);
+        try_ranged(searches, count, most, x, weights, inverse, low, codes,
+                   lines);
+#pragma GCC unroll 16
+        for (int s = 0; s < searches; s++) {
+            const lanes_line *l = &lines[s];
+            lanes determinant = weight[s] * l->squares - l->codes * l->codes;
+            lane_mask above;
+
+            scale[s] =
+                (weight[s] * l->products - sum[s] * l->codes) / determinant;
+            min[s] =
+                (l->squares * sum[s] - l->codes * l->products) / determinant;
+            above = lanes_less(zero, min[s]);
+            scale[s] = lanes_choose(above, l->products / l->squares, scale[s]);
+            min[s] = lanes_choose(above, zero, min[s]);
+            better[s] = mask_and(wide[s], lanes_less(zero, determinant));
+        }
+        errors_ranged(searches, count, x, weights, scale, min, codes,
+                      search->absolute, errors);
+#pragma GCC unroll 16
+        for (int s = 0; s < searches; s++) {
+            ranged_search *f = &found[s];
+            lane_mask won = mask_and(better[s], lanes_less(errors[s], best[s]));
+
+            f->inverse = lanes_choose(won, inverse[s], f->inverse);
+            f->low = lanes_choose(won, low[s], f->low);
+            f->scale = lanes_choose(won, scale[s], f->scale);
+            low[s] = lanes_choose(won, min[s], low[s]);
+            best[s] = lanes_choose(won, errors[s], best[s]);
+        }
     }
-    r.scale = lanes_choose(flat, zero, r.scale);
-    r.inverse = lanes_choose(flat, zero, r.inverse);
-    r.min = -low;
-    return r;
+    for (int s = 0; s < searches; s++)
+        found[s].min = -low[s];
 }
 
 /* ---- Codes one by one ------------------------------------------------------
@@ -305,7 +354,7 @@ search_three_bits(int count, const lanes *x, lanes *codes)
     for (int i = 0; i < count; i++)
         weights[i] = x[i] * x[i];
     inverse = lanes_of(-4) / max;
-    f = try_symmetric(count, 4, x, weights, inverse);
+    try_symmetric(1, count, 4, x, weights, &inverse, &f);
     for (int i = 0; i < count; i++)
         codes[i] = lanes_choose(
             tiny, zero, lanes_code(inverse * x[i], lanes_of(-4), lanes_of(3)));
