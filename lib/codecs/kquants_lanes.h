@@ -14,7 +14,7 @@
 
 enum { K_ELEMENTS = 256, K_GROUPS = 16 /* at most */ };
 
-/* LANES blocks; numbers that are not there are 0. */
+/* LANES blocks. */
 typedef struct k_batch {
     lanes x[K_ELEMENTS], importance[K_ELEMENTS];
     bool weighed; /* there is an importance */
@@ -32,39 +32,6 @@ typedef struct k_found {
     uint16_t d[LANES], dmin[LANES];                         /* halves */
     unsigned fits, none; /* bit b: block b fits; has no scale */
 } k_found;
-
-/* Up to LANES blocks; more is what is there of them. */
-INLINE void
-load_batch(const float *x, const float *importance, size_t blocks, k_batch *b)
-{
-    float padded[LANES * K_ELEMENTS];
-    size_t size = blocks * K_ELEMENTS * sizeof *x;
-
-    b->weighed = importance != NULL;
-    if (blocks < LANES) {
-        memset(padded, 0, sizeof padded);
-        memcpy(padded, x, size);
-        x = padded;
-    }
-    lanes_gather(x, K_ELEMENTS, K_ELEMENTS, b->x);
-    if (importance == NULL)
-        return;
-    if (blocks < LANES) {
-        memcpy(padded, importance, size);
-        importance = padded;
-    }
-    lanes_gather(importance, K_ELEMENTS, K_ELEMENTS, b->importance);
-}
-
-INLINE lanes
-squares(int count, const lanes *x)
-{
-    lanes sum = lanes_of(0);
-
-    for (int i = 0; i < count; i++)
-        sum += x[i] * x[i];
-    return sum;
-}
 
 /* Codes of a group of a block, whose numbers are x: by what is kept, or, where
    that is nothing, by the search. */
@@ -451,12 +418,14 @@ put_Q6_K(const k_found *f, size_t block, const uint8_t *codes, uint8_t *out)
         k_batch b;                                                             \
         k_found f;                                                             \
                                                                                \
+        b.weighed = importance != NULL;                                        \
         for (size_t at = 0; at < count; at += LANES * K_ELEMENTS) {            \
-            size_t left = (count - at) / K_ELEMENTS;                           \
-            size_t blocks = left < LANES ? left : LANES;                       \
+            size_t blocks = blocks_left(count - at, K_ELEMENTS);               \
                                                                                \
-            load_batch(x + at, importance != NULL ? importance + at : NULL,    \
-                       blocks, &b);                                            \
+            load_side_by_side(x + at, blocks, K_ELEMENTS, b.x);                \
+            if (importance != NULL)                                            \
+                load_side_by_side(importance + at, blocks, K_ELEMENTS,         \
+                                  b.importance);                               \
             find_##name(&b, &f);                                               \
             fits &= f.fits; /* blocks that are not there do */                 \
             for (size_t i = 0; i < blocks; i++, out += (bytes)) {              \

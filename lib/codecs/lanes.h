@@ -79,6 +79,12 @@ lanes_less(lanes a, lanes b)
 }
 
 INLINE lane_mask
+lanes_up_to(lanes a, lanes b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+
+INLINE lane_mask
 lanes_equal(lanes a, lanes b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
@@ -159,6 +165,30 @@ lanes_load_halves(const uint16_t *from)
 {
     return _mm512_cvtph_ps(
         _mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+/* Whole numbers from 0 to 15. */
+typedef __m512i lane_index;
+
+/* Adds a power of two that is not in them yet, where the condition holds. */
+INLINE lane_index
+index_add(lane_mask condition, lane_index index, int power)
+{
+    return _mm512_mask_add_epi32(index, condition, index,
+                                 _mm512_set1_epi32(power));
+}
+
+/* What a table of 16 numbers has there. */
+INLINE lanes
+index_pick(const float *table, lane_index index)
+{
+    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
+}
+
+INLINE void
+index_store_bytes(uint8_t *to, lane_index index)
+{
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(index));
 }
 
 /* Rows become columns. */
@@ -253,6 +283,12 @@ lanes_less(lanes a, lanes b)
 }
 
 INLINE lane_mask
+lanes_up_to(lanes a, lanes b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LE_OQ);
+}
+
+INLINE lane_mask
 lanes_equal(lanes a, lanes b)
 {
     return _mm256_cmp_ps(a, b, _CMP_EQ_OQ);
@@ -335,6 +371,33 @@ lanes_load_halves(const uint16_t *from)
 {
     return _mm256_cvtph_ps(
         _mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
+typedef __m256i lane_index;
+
+INLINE lane_index
+index_add(lane_mask condition, lane_index index, int power)
+{
+    return _mm256_or_si256(index,
+                           _mm256_and_si256(_mm256_castps_si256(condition),
+                                            _mm256_set1_epi32(power)));
+}
+
+INLINE lanes
+index_pick(const float *table, lane_index index)
+{
+    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
+    __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);
+
+    /* By the sign: bit 3 of the index. */
+    return _mm256_blendv_ps(low, high,
+                            _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
+}
+
+INLINE void
+index_store_bytes(uint8_t *to, lane_index index)
+{
+    lanes_store_bytes(to, _mm256_cvtepi32_ps(index));
 }
 
 INLINE void

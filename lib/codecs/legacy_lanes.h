@@ -106,16 +106,8 @@ INLINE void
 load_weighed(const float *x, const float *importance, float sigma2,
              size_t blocks, lanes *numbers, lanes *weights)
 {
-    lanes padding[2][L_ELEMENTS];
-    size_t size = blocks * L_ELEMENTS * sizeof *x;
-
-    if (blocks < LANES) {
-        memset(padding, 0, sizeof padding);
-        x = memcpy(padding[0], x, size);
-        importance = memcpy(padding[1], importance, size);
-    }
-    lanes_gather(x, L_ELEMENTS, L_ELEMENTS, numbers);
-    lanes_gather(importance, L_ELEMENTS, L_ELEMENTS, weights);
+    load_side_by_side(x, blocks, L_ELEMENTS, numbers);
+    load_side_by_side(importance, blocks, L_ELEMENTS, weights);
     (void)weigh(L_ELEMENTS, numbers, weights, lanes_of(sigma2), weights);
 }
 
@@ -164,8 +156,7 @@ encode_signed(const float *x, const float *importance, uint8_t *b, size_t count,
     l_found f = {.fits = ALL_FIT};
 
     for (size_t at = 0; at < count; at += LANES * L_ELEMENTS) {
-        size_t left = (count - at) / L_ELEMENTS;
-        size_t blocks = left < LANES ? left : LANES;
+        size_t blocks = blocks_left(count - at, L_ELEMENTS);
 
         if (importance != NULL)
             search_signed(n, x + at, importance + at, sigma2, blocks, &f);
@@ -251,8 +242,7 @@ encode_minimum(const float *x, const float *importance, uint8_t *b,
     l_found f = {.fits = ALL_FIT};
 
     for (size_t at = 0; at < count; at += LANES * L_ELEMENTS) {
-        size_t left = (count - at) / L_ELEMENTS;
-        size_t blocks = left < LANES ? left : LANES;
+        size_t blocks = blocks_left(count - at, L_ELEMENTS);
 
         if (importance != NULL)
             search_minimum(most, x + at, importance + at, sigma2, blocks, &f);
@@ -305,8 +295,7 @@ encode_Q8_0(const float *x, const float *importance, uint8_t *b, size_t count)
 
     (void)importance;
     for (size_t at = 0; at < count; at += LANES * L_ELEMENTS) {
-        size_t left = (count - at) / L_ELEMENTS;
-        size_t blocks = left < LANES ? left : LANES;
+        size_t blocks = blocks_left(count - at, L_ELEMENTS);
         float most[LANES] = {0}, inverses[LANES];
         uint16_t halves[LANES];
         lanes d;

@@ -13,6 +13,29 @@
 #include "codecs/lanes.h"
 #include "codecs/search.h"
 
+enum { MOST_ELEMENTS = 256 }; /* of a block */
+
+/* How many blocks of elements numbers are encoded at once, of those left. */
+INLINE size_t
+blocks_left(size_t numbers, size_t elements)
+{
+    return numbers < LANES * elements ? numbers / elements : LANES;
+}
+
+/* Blocks of elements numbers, a multiple of LANES; what is not there is 0. */
+INLINE void
+load_side_by_side(const float *x, size_t blocks, int elements, lanes *to)
+{
+    size_t size = blocks * (size_t)elements * sizeof *x;
+    float padded[LANES * MOST_ELEMENTS];
+
+    if (blocks < LANES) {
+        memset(padded, 0, sizeof padded);
+        x = memcpy(padded, x, size);
+    }
+    lanes_gather(x, (size_t)elements, elements, to);
+}
+
 /* Numbers below it are as good as 0 (ggml's GROUP_MAX_EPS). */
 #define LANES_TINY lanes_of(1e-15f)
 
@@ -51,6 +74,16 @@ searchable(int count, const lanes *x)
     for (int i = 0; i < count; i++)
         most = lanes_max(lanes_abs(x[i]), most);
     return lanes_less(most, lanes_of(0x1p32f));
+}
+
+INLINE lanes
+squares(int count, const lanes *x)
+{
+    lanes sum = lanes_of(0);
+
+    for (int i = 0; i < count; i++)
+        sum += x[i] * x[i];
+    return sum;
 }
 
 /* Importance times how much a number sticks out of sigma2. Returns the sum. */
