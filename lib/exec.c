@@ -270,6 +270,29 @@ wants_bands(const dfx_expr *x)
     return false;
 }
 
+/* Writes GATHER bytes of the buffer, which has a little more. */
+static dfx_status
+flush_gathered(worker *w)
+{
+    size_t left = w->used - GATHER;
+
+    w->used = GATHER;
+    DFX_TRY(flush(w));
+    memmove(w->buf, w->buf + GATHER, left);
+    w->used = left;
+    return DFX_OK;
+}
+
+/* How much more a pull of size bytes at offset must take to end with a block:
+   half a block costs as much as several side by side. */
+static size_t
+up_to_block(const dfx_expr *x, uint64_t offset, size_t size)
+{
+    uint64_t bytes = dfx_type_unit(x->type).bytes;
+
+    return (size_t)((bytes - (offset + size) % bytes) % bytes);
+}
+
 /* Adds size bytes at offset of an expression that is computed. */
 static dfx_status
 put_computed(worker *w, const dfx_expr *x, uint64_t offset, uint64_t size)
@@ -279,11 +302,16 @@ put_computed(worker *w, const dfx_expr *x, uint64_t offset, uint64_t size)
 
     DFX_TRY(settle(w));
     while (size > 0) {
-        size_t n;
+        size_t n, more;
 
-        if (w->used >= room || (w->used > 0 && room > GATHER))
+        if (w->used > 0 && room > GATHER)
             DFX_TRY(flush(w));
+        else if (w->used >= room)
+            DFX_TRY(flush_gathered(w));
         n = size < room - w->used ? (size_t)size : room - w->used;
+        more = up_to_block(x, offset, n);
+        if (more <= size - n && more <= w->job->band - w->used - n)
+            n += more;
         DFX_TRY(dfx_expr_pull_bytes(x, offset, n, w->buf + w->used, w->err));
         w->used += n;
         offset += n;
