@@ -84,25 +84,23 @@ dfx_blocks_numbers(const dfx_expr *arg, uint64_t first, size_t count,
     return DFX_OK;
 }
 
-/* n numbers as blocks, all alike or a whole row. */
+/* n numbers as blocks, by importance or, if it is NULL, all alike. */
 static dfx_status
-encode(const dfx_expr *x, uint64_t first, size_t n, void *scratch,
-       float *numbers, uint8_t *blocks, dfx_error *err)
+encode(const dfx_expr *x, uint64_t first, size_t n, const float *importance,
+       void *scratch, float *numbers, uint8_t *blocks, dfx_error *err)
 {
     const dfx_codec *codec = dfx_codec_of(x->type);
 
     DFX_TRY(dfx_blocks_numbers(x->args[0], first, n, scratch, numbers, err));
-    if (codec->encode(numbers, x->importance, blocks, n))
+    if (codec->encode(numbers, importance, blocks, n))
         return DFX_OK;
     return dfx_fail(err, DFX_RULE_QUANT_OVERFLOW, DFX_NO_OFFSET,
                     "numbers near element %" PRIu64 " are too large for %s",
                     first, dfx_type_name(x->type));
 }
 
-/*
- * Importances are of columns, and an encoder that heeds them looks at a row as
- * a whole: what a range cuts off is encoded with it and left out.
- */
+/* For an encoder that looks at a row as a whole: what a range cuts off is
+   encoded with it and left out. */
 static dfx_status
 encode_rows(const dfx_expr *x, uint64_t first, uint64_t count, uint8_t *out,
             dfx_error *err)
@@ -120,7 +118,8 @@ encode_rows(const dfx_expr *x, uint64_t first, uint64_t count, uint8_t *out,
         uint64_t n = count < row - skip ? count : row - skip;
         size_t bytes = (size_t)dfx_type_bytes(x->type, n);
 
-        status = encode(x, first - skip, row, scratch, numbers, blocks, err);
+        status = encode(x, first - skip, row, x->importance, scratch, numbers,
+                        blocks, err);
         if (status == DFX_OK)
             memcpy(out, blocks + dfx_type_bytes(x->type, skip), bytes);
         out += bytes;
@@ -133,28 +132,53 @@ encode_rows(const dfx_expr *x, uint64_t first, uint64_t count, uint8_t *out,
     return status;
 }
 
+/* Importances are of columns: those of n numbers from first on. */
+static void
+repeat_importance(const dfx_expr *x, uint64_t first, size_t n, float *out)
+{
+    size_t row = (size_t)x->shape[x->rank - 1];
+    size_t column = (size_t)(first % row);
+
+    while (n > 0) {
+        size_t part = n < row - column ? n : row - column;
+
+        memcpy(out, x->importance + column, part * sizeof *out);
+        out += part;
+        n -= part;
+        column = 0;
+    }
+}
+
 dfx_status
 dfx_blocks_encode(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
                   dfx_error *err)
 {
+    float *importance = NULL, *numbers;
     void *scratch;
-    float *numbers;
     uint8_t *p = out;
     dfx_status status;
 
-    if (x->importance != NULL)
+    if (x->importance != NULL && dfx_codec_of(x->type)->by_row)
         return encode_rows(x, first, count, out, err);
     scratch = malloc(NUMBERS * DFX_MAX_NUMBER);
     numbers = malloc(NUMBERS * sizeof *numbers);
-    status = scratch == NULL || numbers == NULL ? dfx_fail_nomem(err) : DFX_OK;
+    if (x->importance != NULL)
+        importance = malloc(NUMBERS * sizeof *importance);
+    status = scratch == NULL || numbers == NULL ||
+                     (x->importance != NULL && importance == NULL)
+                 ? dfx_fail_nomem(err)
+                 : DFX_OK;
     while (count > 0 && status == DFX_OK) {
         size_t n = count < NUMBERS ? (size_t)count : NUMBERS;
 
-        status = encode(x, first, n, scratch, numbers, p, err);
+        if (importance != NULL)
+            repeat_importance(x, first, n, importance);
+        status = encode(x, first, n, importance, scratch, numbers, p, err);
         p += dfx_type_bytes(x->type, n);
         first += n;
         count -= n;
     }
+    free(importance);
     free(numbers);
     free(scratch);
     return status;

@@ -11,7 +11,10 @@
 
 static const dfx_codec plain[] = {
 #define CODEC(name, number, elements, bytes, alias, decoder, encoder)          \
-    {{elements, bytes}, dfx_decode_##name, ENCODER_##encoder(name)},
+    {{elements, bytes},                                                        \
+     dfx_decode_##name,                                                        \
+     ENCODER_##encoder(name),                                                  \
+     DFX_CODEC_BY_ROW(elements)},
 #include "codecs/codecs.def"
 #undef CODEC
 };

@@ -2,8 +2,8 @@
  * codec.h - block types: numbers that share a scale
  *
  * Numbers of a row, elements together, become bytes together. The facts are
- * those of ggml d99724f (ggml-common.h, ggml-quants.c). What a person can read is
- * plain C; what is faster (*_lanes.h) is compared with it, byte for byte.
+ * those of ggml d99724f (ggml-common.h, ggml-quants.c). What a person can read
+ * is plain C; what is faster (*_lanes.h) is compared with it, byte for byte.
  *
  * All arithmetic is in float, each operation rounded, sums in the order of the
  * elements: the same bytes on every machine.
@@ -16,8 +16,8 @@
 
 /* count blocks to numbers. */
 typedef void dfx_decode_fn(const uint8_t *blocks, float *out, size_t count);
-/* Finite numbers, whole blocks of them. importance: a weight for each, which
-   are then a row; NULL: all alike. False: some are too large. */
+/* Finite numbers, whole blocks of them. importance: a weight for each; NULL:
+   all alike. False: some are too large. */
 typedef bool dfx_encode_fn(const float *numbers, const float *importance,
                            uint8_t *blocks, size_t count);
 
@@ -25,7 +25,12 @@ typedef struct dfx_codec {
     dfx_unit unit; /* a block */
     dfx_decode_fn *decode;
     dfx_encode_fn *encode; /* NULL: such blocks are only read */
+    /* By importance it takes the numbers as a row, whose mean square counts. */
+    bool by_row;
 } dfx_codec;
+
+/* The older types look at rows; blocks of 256 at no more than themselves. */
+#define DFX_CODEC_BY_ROW(elements) ((elements) < 256)
 
 /* NULL: no block type. Static. */
 const dfx_codec *dfx_codec_of(dfx_type type);

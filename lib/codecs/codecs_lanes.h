@@ -20,7 +20,10 @@
 
 const dfx_codec LANES_TABLE[] = {
 #define CODEC(name, number, elements, bytes, alias, decoder, encoder)          \
-    {{elements, bytes}, DECODER_##decoder(name), ENCODER_##encoder(name)},
+    {{elements, bytes},                                                        \
+     DECODER_##decoder(name),                                                  \
+     ENCODER_##encoder(name),                                                  \
+     DFX_CODEC_BY_ROW(elements)},
 #include "codecs/codecs.def"
 #undef CODEC
 };

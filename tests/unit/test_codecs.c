@@ -207,6 +207,37 @@ test_errors(const char *name, const dfx_codec *codec)
         printf("# %g\n", mean_error(codec, ones));
 }
 
+/* A block is the same among others and alone, where it is said to be. */
+static void
+test_alone(const char *name, const dfx_codec *codec)
+{
+    size_t elements = codec->unit.elements, bytes = codec->unit.bytes;
+    unsigned char *all = malloc(COLUMNS / elements * bytes),
+                  *one = malloc(bytes);
+    float x[COLUMNS], importance[COLUMNS];
+    uint64_t state = 3;
+    bool good = true;
+    char what[80];
+
+    for (int i = 0; i < COLUMNS; i++) {
+        x[i] = uniform(&state) * (i < COLUMNS / 2 ? 1 : 0x1p-6f);
+        importance[i] = fabsf(uniform(&state));
+    }
+    for (int weighed = 0; weighed < (codec->by_row ? 1 : 2); weighed++) {
+        (void)codec->encode(x, weighed ? importance : NULL, all, COLUMNS);
+        for (size_t i = 0; i < COLUMNS / elements; i++) {
+            (void)codec->encode(x + elements * i,
+                                weighed ? importance + elements * i : NULL, one,
+                                elements);
+            good = good && memcmp(one, all + bytes * i, bytes) == 0;
+        }
+    }
+    snprintf(what, sizeof what, "%s needs no other blocks", name);
+    CHECK(good, what);
+    free(one);
+    free(all);
+}
+
 static void
 test_types(void)
 {
@@ -217,6 +248,7 @@ test_types(void)
             continue;
         test_rows(dfx_type_name(type), codec);
         test_errors(dfx_type_name(type), codec);
+        test_alone(dfx_type_name(type), codec);
     }
 }
 
