@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "codecs/codec.h"
 #include "scratch.h"
 #include "tap.h"
 #include "types.h"
@@ -474,6 +475,54 @@ test_cast(void)
     fixture_fini(&f);
 }
 
+/* Blocks by importance are those of each row by itself; rows are more than one
+   pull takes, and end within it. */
+static void
+test_importance(dfx_type type)
+{
+    enum { ROWS = 11, COLUMNS = 768, ELEMENTS = ROWS * COLUMNS };
+    const dfx_codec *codec = dfx_codec_of(type);
+    size_t row = (size_t)dfx_type_bytes(type, COLUMNS);
+    static float values[ELEMENTS], importance[COLUMNS];
+    unsigned char *want = malloc(ROWS * row), *got = malloc(ROWS * row);
+    const uint64_t shape[] = {ROWS, COLUMNS};
+    dfx_tensor t = {.name = "m",
+                    .type = DFX_TYPE_F32,
+                    .rank = 2,
+                    .shape = shape,
+                    .data = {.size = sizeof values}};
+    const dfx_expr *m = NULL, *x = NULL;
+    uint64_t state = 7;
+    fixture f;
+    dfx_io *io = NULL;
+
+    for (size_t i = 0; i < ELEMENTS; i++)
+        values[i] = (float)(scratch_random(&state) >> 40) * 0x1p-24f - 0.5f;
+    for (size_t i = 0; i < COLUMNS; i++)
+        importance[i] = (float)(scratch_random(&state) >> 40);
+    for (size_t r = 0; r < ROWS; r++)
+        CHECK(codec->encode(values + COLUMNS * r, importance, want + row * r,
+                            COLUMNS),
+              "a row");
+    fixture_init(&f);
+    CHECK_U64(dfx_io_open_memory(values, sizeof values, "m", &io, &f.err),
+              DFX_OK, "numbers");
+    t.data.io = io;
+    CHECK_U64(dfx_expr_tensor(&f.arena, &t, &m, &f.err), DFX_OK, "a matrix");
+    CHECK_U64(dfx_expr_quantize(&f.arena, m, type, importance, &x, &f.err),
+              DFX_OK, "quantized by importance");
+    CHECK_U64(dfx_expr_pull_bytes(x, 0, ROWS * row, got, &f.err), DFX_OK,
+              "pulled");
+    CHECK(memcmp(got, want, ROWS * row) == 0, "is its rows");
+    CHECK_U64(dfx_expr_pull_bytes(x, 2 * row - 300, row, got, &f.err), DFX_OK,
+              "a part");
+    CHECK(memcmp(got, want + 2 * row - 300, row) == 0, "is that part of them");
+    dfx_io_close(io);
+    fixture_fini(&f);
+    free(want);
+    free(got);
+}
+
 static void
 check_refused(fixture *f, dfx_status status, const char *text, const char *what)
 {
@@ -540,6 +589,8 @@ main(void)
     scratch_enter();
     test_by_hand();
     test_cast();
+    test_importance(DFX_TYPE_Q4_0);
+    test_importance(DFX_TYPE_Q4_K);
     test_refused();
     test_random();
     return tap_end();
