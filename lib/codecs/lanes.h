@@ -38,6 +38,19 @@ lanes_store(float *to, lanes x)
     _mm512_storeu_ps(to, x);
 }
 
+/* x within 0 .. most, as integers: bits of positive floats are in their order,
+   and those of negative ones, -0 and what NaN arithmetic makes are below. There
+   are more units for it than for lanes_max. */
+INLINE lanes
+lanes_from_zero(lanes x, lanes most)
+{
+    __m512i bits =
+        _mm512_max_epi32(_mm512_castps_si512(x), _mm512_setzero_si512());
+
+    return _mm512_castsi512_ps(
+        _mm512_min_epi32(bits, _mm512_castps_si512(most)));
+}
+
 /* a > b ? a : b, and so b where one is NaN. */
 INLINE lanes
 lanes_max(lanes a, lanes b)
@@ -244,6 +257,16 @@ INLINE void
 lanes_store(float *to, lanes x)
 {
     _mm256_storeu_ps(to, x);
+}
+
+INLINE lanes
+lanes_from_zero(lanes x, lanes most)
+{
+    __m256i bits =
+        _mm256_max_epi32(_mm256_castps_si256(x), _mm256_setzero_si256());
+
+    return _mm256_castsi256_ps(
+        _mm256_min_epi32(bits, _mm256_castps_si256(most)));
 }
 
 INLINE lanes

@@ -222,7 +222,8 @@ try_ranged(int searches, int count, int most, const lanes *x,
 #pragma GCC unroll 16
         for (int s = 0; s < searches; s++) {
             int at = count * s + i;
-            lanes code = lanes_code(inverse[s] * (x[at] - low[s]), zero, top);
+            lanes code = lanes_round(
+                lanes_from_zero(inverse[s] * (x[at] - low[s]), top));
             lanes weighed = weights[at] * code;
 
             codes[at] = code;
