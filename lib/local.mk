@@ -59,7 +59,8 @@ lib_libdfxcore_la_SOURCES = \
 	lib/blocks.c lib/blocks.h \
 	lib/codecs/codec.c lib/codecs/codec.h lib/codecs/codecs.def \
 	lib/codecs/codecs_lanes.h lib/codecs/decode_lanes.h \
-	lib/codecs/fp4.c lib/codecs/grids.c lib/codecs/grids.def \
+	lib/codecs/fp4.c lib/codecs/fp4.h lib/codecs/fp4_lanes.h \
+	lib/codecs/grids.c lib/codecs/grids.def \
 	lib/codecs/grids.h lib/codecs/half.h \
 	lib/codecs/hull.c lib/codecs/hull.h \
 	lib/codecs/iq.c lib/codecs/iq.def lib/codecs/iq4.c \

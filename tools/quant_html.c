@@ -160,7 +160,7 @@ put_keys(const page *p)
 static void
 range_of(const quant_report *report, int *low, int *decades)
 {
-    double least = INFINITY, most = 0;
+    double least = HUGE_VAL, most = 0;
 
     for (size_t i = 0; i < report->count; i++) {
         const dfx_measurement *m = &report->items[i];

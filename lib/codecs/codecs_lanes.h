@@ -8,6 +8,7 @@
  */
 #include "codecs/codec.h"
 #include "codecs/decode_lanes.h"
+#include "codecs/fp4_lanes.h"
 #include "codecs/iq4_lanes.h"
 #include "codecs/kquants_lanes.h"
 #include "codecs/legacy_lanes.h"

@@ -191,6 +191,12 @@ index_add(lane_mask condition, lane_index index, int power)
                                  _mm512_set1_epi32(power));
 }
 
+INLINE lane_index
+index_choose(lane_mask condition, int yes, lane_index no)
+{
+    return _mm512_mask_mov_epi32(no, condition, _mm512_set1_epi32(yes));
+}
+
 /* What a table of 16 numbers has there. */
 INLINE lanes
 index_pick(const float *table, lane_index index)
@@ -406,6 +412,13 @@ index_add(lane_mask condition, lane_index index, int power)
                                             _mm256_set1_epi32(power)));
 }
 
+INLINE lane_index
+index_choose(lane_mask condition, int yes, lane_index no)
+{
+    return _mm256_blendv_epi8(no, _mm256_set1_epi32(yes),
+                              _mm256_castps_si256(condition));
+}
+
 INLINE lanes
 index_pick(const float *table, lane_index index)
 {
@@ -513,6 +526,19 @@ look_up(bytes16 table, bytes16 index)
     return (bytes16)_mm_shuffle_epi8((__m128i)table, (__m128i)index);
 }
 
+/* The lower 8 bytes of both, and the upper ones. */
+INLINE bytes16
+pair_low(bytes16 a, bytes16 b)
+{
+    return (bytes16)_mm_unpacklo_epi64((__m128i)a, (__m128i)b);
+}
+
+INLINE bytes16
+pair_high(bytes16 a, bytes16 b)
+{
+    return (bytes16)_mm_unpackhi_epi64((__m128i)a, (__m128i)b);
+}
+
 INLINE float
 load_half(const uint8_t *bytes)
 {
@@ -544,6 +570,17 @@ INLINE lanes
 lanes_code(lanes x, lanes least, lanes most)
 {
     return lanes_round(lanes_min(lanes_max(x, least), most));
+}
+
+/* How far from 0 numbers go. */
+INLINE float
+reach(int count, const float *x)
+{
+    lanes most = lanes_abs(lanes_load(x));
+
+    for (int i = LANES; i < count; i += LANES)
+        most = lanes_max(most, lanes_abs(lanes_load(x + i)));
+    return lanes_greatest(most);
 }
 
 #endif

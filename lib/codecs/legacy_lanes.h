@@ -30,17 +30,6 @@ inverse_of(lanes d)
         lanes_of(0));
 }
 
-/* How far from 0 a block's numbers go. */
-INLINE float
-reach(const float *x)
-{
-    lanes most = lanes_abs(lanes_load(x));
-
-    for (int i = LANES; i < L_ELEMENTS; i += LANES)
-        most = lanes_max(most, lanes_abs(lanes_load(x + i)));
-    return lanes_greatest(most);
-}
-
 /* The first of a block's numbers that is at this distance from 0. */
 INLINE float
 first_at(const float *x, float distance)
@@ -122,7 +111,7 @@ find_signed(int n, const float *x, size_t blocks, l_found *f)
     lanes d;
 
     for (size_t i = 0; i < blocks; i++) {
-        max[i] = reach(x + L_ELEMENTS * i);
+        max[i] = reach(L_ELEMENTS, x + L_ELEMENTS * i);
         if (max[i] != 0)
             max[i] = first_at(x + L_ELEMENTS * i, max[i]);
     }
@@ -301,7 +290,7 @@ encode_Q8_0(const float *x, const float *importance, uint8_t *b, size_t count)
         lanes d;
 
         for (size_t i = 0; i < blocks; i++)
-            most[i] = reach(x + at + L_ELEMENTS * i);
+            most[i] = reach(L_ELEMENTS, x + at + L_ELEMENTS * i);
         d = lanes_load(most) / lanes_of(127);
         lanes_store(inverses, inverse_of(d));
         (void)keep_half(d, halves, &fits);

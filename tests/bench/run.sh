@@ -11,12 +11,15 @@
 #   inspect  dfx-inspect of the SDXL file
 #   ckpt     SD 1.5 in F32, 4.3 GB: PyTorch checkpoint to safetensors
 #   dduf     SD 1.5 in F16, 2.1 GB: folder to DDUF archive and back
-# Each is run RUNS times (default 5), all but inspect in turn with cp -r of the
-# source, on a page cache that is warm for both. A line says the shortest and the
-# median time of dfx, the same of the ratios dfx / cp of the pairs, and the
-# largest resident set. Files go to a new folder under FOLDER (default: TMPDIR
-# or /tmp), which needs 16 GB and is removed. builddir and srcdir say where the
-# programs and the lists are (default: the current folder).
+#   quant    SD 1.5 in F16, 2.1 GB: single file to GGUF in F16 and block types,
+#            once with effort, and two of these back (against cp of F16)
+#   codecs   what encoders and decoders do in memory, by type and level
+# Each is run RUNS times (default 5), all but inspect and codecs in turn with
+# cp -r of the source, on a page cache that is warm for both. A line says the
+# shortest and the median time of dfx, the same of the ratios dfx / cp of the
+# pairs, and the largest resident set. Files go to a new folder under FOLDER
+# (default: TMPDIR or /tmp), which needs 16 GB and is removed. builddir and srcdir
+# say where the programs and the lists are (default: the current folder).
 set -eu
 
 usage() {
@@ -34,10 +37,10 @@ while getopts d:n: option; do
     esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- split join cast sdxl inspect ckpt dduf
+[ $# -gt 0 ] || set -- split join cast sdxl inspect ckpt dduf quant codecs
 for step; do
     case $step in
-    split | join | cast | sdxl | inspect | ckpt | dduf) ;;
+    split | join | cast | sdxl | inspect | ckpt | dduf | quant | codecs) ;;
     *) usage ;;
     esac
 done
@@ -74,7 +77,7 @@ median() {
 
 # report STEP: from the file runs, whose lines are dfx's seconds and KiB, and cp's
 report() {
-    printf '%-8s %8.3f s min %8.3f s median %6.1f MiB' "$1" \
+    printf '%-9s %8.3f s min %8.3f s median %6.1f MiB' "$1" \
         "$(sort -n runs | awk 'NR == 1 { print $1 }')" \
         "$(awk '{ print $1 }' runs | median)" \
         "$(sort -k 2n runs | awk 'END { print $2 / 1024 }')"
@@ -155,6 +158,24 @@ for step; do
         dfx-convert -q folder sd15.dduf
         compare unpack sd15.dduf dfx-convert -q --to=diffusers sd15.dduf out
         rm -rf folder sd15.dduf
+        ;;
+    quant)
+        source_file sd15 sd15-fp16-pruned
+        for type in f16 q8_0 q4_0 q4_K q5_K q6_K; do
+            compare $type sd15.safetensors dfx-convert -q --to=gguf \
+                --dtype=$type sd15.safetensors out
+        done
+        compare best-q4_K sd15.safetensors dfx-quant -q --to=gguf \
+            --type=q4_K --effort=best sd15.safetensors out
+        for type in q8_0 q4_K; do
+            dfx-convert -q --dtype=$type sd15.safetensors blocks.gguf
+            compare from-$type sd15.safetensors dfx-convert -q \
+                --to=safetensors --dtype=f16 blocks.gguf out
+            rm -f blocks.gguf
+        done
+        ;;
+    codecs)
+        codecs
         ;;
     inspect)
         source_file sdxl sdxl-base
