@@ -1,8 +1,9 @@
 /*
- * registry.c - the tables of formats and component kinds
+ * registry.c - the tables of formats, component kinds and forms of weights
  *
  * registry.inc is made from formats/list.am by the build: a line
- * DFX_FORMAT(name) or DFX_KIND(name) for each file that it compiles.
+ * DFX_FORMAT(name), DFX_KIND(name) or DFX_FORM(name) for each file that it
+ * compiles.
  */
 #include <config.h>
 
@@ -10,37 +11,56 @@
 
 #include <string.h>
 
+#include "form.h"
 #include "rules.h"
 
 /* clang-format off */
 #define DFX_FORMAT(name) extern const dfx_format dfx_format_##name;
 #define DFX_KIND(name) extern const dfx_kind dfx_kind_##name;
+#define DFX_FORM(name) extern const dfx_form dfx_form_##name;
 #include "registry.inc"
 #undef DFX_FORMAT
 #undef DFX_KIND
+#undef DFX_FORM
 
 static const dfx_format *const formats[] = {
 #define DFX_FORMAT(name) &dfx_format_##name,
 #define DFX_KIND(name)
+#define DFX_FORM(name)
 #include "registry.inc"
 #undef DFX_FORMAT
 #undef DFX_KIND
+#undef DFX_FORM
     NULL
 };
 
 static const dfx_kind *const kinds[] = {
 #define DFX_FORMAT(name)
 #define DFX_KIND(name) &dfx_kind_##name,
+#define DFX_FORM(name)
 #include "registry.inc"
 #undef DFX_FORMAT
 #undef DFX_KIND
+#undef DFX_FORM
+    NULL
+};
+
+static const dfx_form *const forms[] = {
+#define DFX_FORMAT(name)
+#define DFX_KIND(name)
+#define DFX_FORM(name) &dfx_form_##name,
+#include "registry.inc"
+#undef DFX_FORMAT
+#undef DFX_KIND
+#undef DFX_FORM
     NULL
 };
 /* clang-format on */
 
 enum {
     FORMAT_COUNT = sizeof formats / sizeof formats[0] - 1,
-    KIND_COUNT = sizeof kinds / sizeof kinds[0] - 1
+    KIND_COUNT = sizeof kinds / sizeof kinds[0] - 1,
+    FORM_COUNT = sizeof forms / sizeof forms[0] - 1
 };
 
 const dfx_format *const *
@@ -78,4 +98,10 @@ dfx_kind_named(const char *name)
         if (strcmp(kinds[i]->name, name) == 0)
             return kinds[i];
     return NULL;
+}
+
+const dfx_form *
+dfx_form_at(size_t i)
+{
+    return i < FORM_COUNT ? forms[i] : NULL;
 }

@@ -29,6 +29,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/fields.c lib/fields.h \
 	lib/find.c \
 	lib/floats.def \
+	lib/form.c lib/form.h \
 	lib/graft.c \
 	lib/identify.c lib/identify.h \
 	lib/identity.c \

@@ -6,6 +6,7 @@
  */
 #include <config.h>
 
+#include "form.h"
 #include "identify.h"
 #include "registry.h"
 
@@ -259,6 +260,8 @@ read_index(const dfx_place *place, const dfx_format *format,
         status = format->read(place, unnamed, options, made, err);
     if (status == DFX_OK)
         status = dfx_index_seal(made, err);
+    if (status == DFX_OK)
+        status = dfx_index_join(made, err);
     if (status == DFX_OK)
         *index = made;
     else

@@ -48,6 +48,7 @@ check_TESTS = \
 	tests/golden/test_codecs \
 	tests/golden/test_dduf \
 	tests/golden/test_families \
+	tests/golden/test_forms \
 	tests/golden/test_gguf \
 	tests/golden/test_importance \
 	tests/golden/test_keylists \

@@ -174,6 +174,9 @@ typedef struct dfx_extent {
     uint64_t size;
 } dfx_extent;
 
+/* How a weight is stored that is several tensors in the file. */
+typedef struct dfx_composite dfx_composite;
+
 typedef struct dfx_tensor {
     const char *name;
     uint32_t component; /* index into the components */
@@ -181,6 +184,7 @@ typedef struct dfx_tensor {
     uint32_t rank;
     const uint64_t *shape; /* outermost first, as PyTorch; rank numbers */
     dfx_extent data;       /* row-major, little-endian, packed */
+    const dfx_composite *composite; /* data is computed from its parts; NULL */
 } dfx_tensor;
 
 /*
@@ -232,6 +236,11 @@ DFX_API const char *dfx_index_path(const dfx_index *index);
 DFX_API const char *dfx_index_format(const dfx_index *index);
 DFX_API const dfx_tensor *dfx_index_tensors(const dfx_index *index,
                                             size_t *count);
+/*
+ * The form that a tensor is stored in if it is several in the file: "bnb-nf4",
+ * "quanto-int8", static; else NULL. *stored is how many bytes it takes there.
+ */
+DFX_API const char *dfx_tensor_form(const dfx_tensor *tensor, uint64_t *stored);
 DFX_API const dfx_component *dfx_index_components(const dfx_index *index,
                                                   size_t *count);
 DFX_API const dfx_file *dfx_index_files(const dfx_index *index, size_t *count);
