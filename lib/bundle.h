@@ -26,6 +26,7 @@ typedef struct dfx_item {
     /* And what came of it. */
     dfx_type type;
     bool is_free;    /* its blocks could be others */
+    bool is_kept;    /* nothing asked for another type */
     const char *why; /* it is not in the type that was asked for; NULL */
 
     /* The shape that it has where the format demands another of it: a tensor in
@@ -43,6 +44,7 @@ typedef struct dfx_bundle_component {
     const char *name;     /* sub-folder; "" puts it at the top */
     const char *weights;  /* base name: "diffusion_pytorch_model", "model" */
     bool is_transformers; /* written by transformers: total_parameters */
+    bool is_decoded;      /* its weights were in parts, and are numbers now */
     bool is_side_car; /* one file of exactly this name: no variant, no shards */
 } dfx_bundle_component;
 

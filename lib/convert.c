@@ -95,6 +95,14 @@ name_components(dfx_conversion *conversion, dfx_error *err)
             conversion->components[i].weights = part->kind->weights;
             conversion->components[i].is_transformers =
                 part->kind->is_transformers;
+        } else if (part->found->component == 0 && part->found->config != NULL) {
+            /* Diffusers names the class there, transformers does not. */
+            bool is_diffusers =
+                dfx_doc_string(part->found->config, "_class_name") != NULL;
+
+            conversion->components[i].is_transformers = !is_diffusers;
+            if (is_diffusers)
+                conversion->components[i].weights = "diffusion_pytorch_model";
         } else if (part->found->component != 0) {
             const dfx_component *c =
                 &conversion->index->components[part->found->component];
@@ -291,6 +299,7 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
     if (to_folder) {
         DFX_TRY(dfx_residue_to_folder(conversion, err));
         DFX_TRY(dfx_recipe_apply(conversion, err));
+        DFX_TRY(dfx_unjoin_apply(conversion, err));
         DFX_TRY(from_folder ? carry_files(conversion, err)
                             : make_files(conversion, err));
         DFX_TRY(dfx_grafts_files(conversion, err));
@@ -299,6 +308,7 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
         DFX_TRY(dfx_residue_to_file(conversion, err));
         DFX_TRY(dfx_naming_apply(conversion, err));
         DFX_TRY(dfx_recipe_apply(conversion, err));
+        DFX_TRY(dfx_unjoin_apply(conversion, err));
     }
     DFX_TRY(add_user_metadata(conversion, err));
     return dfx_bundle_check_names(&conversion->bundle, err);

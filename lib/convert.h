@@ -3,8 +3,8 @@
  *
  * parts.c turns components into tensors with their new names and expressions,
  * residue.c takes care of what has no place on the other side, naming.c of who
- * reads the file, recipe.c decides types; convert.c puts them together and lays
- * the bundle out.
+ * reads the file, recipe.c decides types, unjoin.c keeps weights in parts;
+ * convert.c puts them together and lays the bundle out.
  */
 #ifndef DFX_CONVERT_H
 #define DFX_CONVERT_H
@@ -67,6 +67,11 @@ DFX_CHECKED dfx_status dfx_naming_apply(dfx_conversion *conversion,
                                         dfx_error *err);
 /* The types of all tensors, once their names are known (recipe.c). */
 DFX_CHECKED dfx_status dfx_recipe_apply(dfx_conversion *conversion,
+                                        dfx_error *err);
+
+/* Weights that stay in the parts that they are stored in, after that, and what
+   is said of those that do not (unjoin.c). */
+DFX_CHECKED dfx_status dfx_unjoin_apply(dfx_conversion *conversion,
                                         dfx_error *err);
 
 /* Importances of an item's columns in its type; NULL: all alike. */

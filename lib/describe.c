@@ -225,6 +225,15 @@ derive_config(dfx_identity *identity, dfx_found *found, dfx_error *err)
     return found->view.config != NULL ? DFX_OK : dfx_fail_nomem(err);
 }
 
+/* Of a part that no kind knows: what its folder says, with nothing to compare
+   it with. */
+static dfx_status
+take_config(dfx_identity *identity, dfx_found *found, dfx_error *err)
+{
+    DFX_TRY(own_config(identity, found, &found->config, err));
+    return name_class(identity, found, err);
+}
+
 /* ---- Evidence and warnings ---------------------------------------------- */
 
 /* The set and the others that its row says the keys fit as well. */
@@ -438,8 +447,9 @@ dfx_status
 dfx_identity_describe(dfx_identity *identity, dfx_error *err)
 {
     for (size_t i = 0; i < identity->found_count; i++)
-        if (identity->found[i].kind != NULL)
-            DFX_TRY(derive_config(identity, &identity->found[i], err));
+        DFX_TRY(identity->found[i].kind != NULL
+                    ? derive_config(identity, &identity->found[i], err)
+                    : take_config(identity, &identity->found[i], err));
     if (identity->set != NULL)
         DFX_TRY(list_variants(identity, err));
     DFX_TRY(explain(identity, err));

@@ -120,6 +120,7 @@ dfx_expr_tensor(dfx_arena *arena, const dfx_tensor *t, const dfx_expr **out,
     }
     x->name = t->name;
     x->extent = t->data;
+    x->composite = t->composite;
     if (t->data.size != x->bytes)
         return fail_shape(x, err,
                           "%" PRIu64 " bytes where its shape needs %" PRIu64,

@@ -33,10 +33,11 @@ typedef struct dfx_expr {
     uint64_t bytes;
     const struct dfx_expr *const *args;
     size_t arg_count;
-    uint64_t first;          /* ROWS */
-    dfx_extent extent;       /* TENSOR */
-    const void *data;        /* BYTES: borrowed */
-    double value;            /* CONST */
+    uint64_t first;                 /* ROWS */
+    dfx_extent extent;              /* TENSOR */
+    const dfx_composite *composite; /* TENSOR: what extent is computed from */
+    const void *data;               /* BYTES: borrowed */
+    double value;                   /* CONST */
     const float *importance; /* CAST to blocks: of each column of a row; NULL:
                                 all are alike. Borrowed */
     const char *name;        /* TENSOR: for messages */

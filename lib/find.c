@@ -250,11 +250,15 @@ claim(dfx_identity *identity, dfx_found *found, bool *owned, dfx_error *err)
     return DFX_OK;
 }
 
-/* A component of a folder that no kind knows: carried as it is. */
+/* A component of a folder, or a folder that is one, that no kind knows: carried
+   as it is. */
 static dfx_status
 claim_unknown(dfx_identity *identity, dfx_found *found, bool *owned,
               dfx_error *err)
 {
+    const char *name = identity->index->components[found->component].name;
+
+    found->view.name = name[0] != '\0' ? name : "model";
     found->view.family = "unknown";
     found->view.prefix = "";
     found->view.layout = DFX_LAYOUT_UNKNOWN;
@@ -331,8 +335,11 @@ find_parts(dfx_identity *identity, bool *owned, dfx_error *err)
     for (uint32_t c = 0; c < index->component_count && status == DFX_OK; c++) {
         dfx_found *found = NULL;
 
-        if (c == skip || index->components[c].name[0] == '\0' ||
-            has_part(identity, c) || !holds_tensors(index, c))
+        bool is_file =
+            index->components[c].name[0] == '\0' && index->file_count == 0;
+
+        if (c == skip || is_file || has_part(identity, c) ||
+            !holds_tensors(index, c))
             continue;
         status = new_part(identity, &found, err);
         if (status != DFX_OK)

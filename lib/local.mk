@@ -75,6 +75,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/codecs/ternary.c \
 	lib/types.c lib/types.def lib/types.h \
 	lib/verify.c \
+	lib/unjoin.c \
 	lib/version.c \
 	lib/view.c \
 	lib/written.c lib/written.h

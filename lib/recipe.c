@@ -497,9 +497,11 @@ choose(dfx_recipe *recipe, dfx_item *item, dfx_error *err)
     }
     if (recipe->keeps && regexec(&recipe->keep, seen, 0, NULL, 0) == 0) {
         item->why = "--keep";
+        item->is_kept = true;
         return DFX_OK;
     }
     w = wish_of(recipe, item);
+    item->is_kept = w->type == DFX_TYPE_COUNT && item->rest == DFX_TYPE_COUNT;
     if (dfx_type_class(w->type) == DFX_CLASS_BLOCK)
         return choose_blocks(recipe, item, w, err);
     item->type = w->type != DFX_TYPE_COUNT && item->rest == DFX_TYPE_COUNT

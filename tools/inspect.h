@@ -31,6 +31,11 @@ typedef struct dfx_inspect {
     bool families, formats, list_rules, json, quiet, help, version;
 } dfx_inspect;
 
+/* The type that a tensor is stored in, or the form of its parts; and the bytes
+   that it takes there. */
+const char *dfx_stored_type(const dfx_tensor *tensor);
+uint64_t dfx_stored_bytes(const dfx_tensor *tensor);
+
 /* ---- Sums --------------------------------------------------------------- */
 
 typedef struct dfx_sum {

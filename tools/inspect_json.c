@@ -170,6 +170,7 @@ json_tensors(const dfx_inspect *asked, const dfx_index *index)
     for (size_t i = 0; i < choice.count; i++) {
         const dfx_tensor *t = choice.items[i].tensor;
         cJSON *object = dfx_json_object();
+        uint64_t stored = 0;
 
         dfx_json_add(object, "name", dfx_json_text(t->name));
         dfx_json_add(object, "component",
@@ -178,7 +179,9 @@ json_tensors(const dfx_inspect *asked, const dfx_index *index)
         dfx_json_add(object, "shape", dfx_json_shape(t->shape, t->rank));
         dfx_json_add(object, "parameters",
                      dfx_json_count(dfx_elements(t->shape, t->rank)));
-        dfx_json_add(object, "bytes", dfx_json_count(t->data.size));
+        dfx_json_add(object, "stored_as",
+                     dfx_json_text(dfx_tensor_form(t, &stored)));
+        dfx_json_add(object, "bytes", dfx_json_count(stored));
         dfx_json_add(object, "file", dfx_json_text(dfx_extent_file(&t->data)));
         dfx_json_add(object, "offset", dfx_json_count(t->data.offset));
         dfx_json_append(array, object);

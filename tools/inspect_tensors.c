@@ -16,6 +16,24 @@ enum {
     LINE_ROOM = 8    /* bytes of a level's lines: "│  " has five */
 };
 
+const char *
+dfx_stored_type(const dfx_tensor *tensor)
+{
+    uint64_t stored;
+    const char *form = dfx_tensor_form(tensor, &stored);
+
+    return form != NULL ? form : dfx_type_name(tensor->type);
+}
+
+uint64_t
+dfx_stored_bytes(const dfx_tensor *tensor)
+{
+    uint64_t stored;
+
+    (void)dfx_tensor_form(tensor, &stored);
+    return stored;
+}
+
 static void
 sums_add(dfx_sums *sums, const dfx_tensor *tensor)
 {
@@ -24,7 +42,7 @@ sums_add(dfx_sums *sums, const dfx_tensor *tensor)
     for (size_t i = 0; i < 2; i++) {
         sum[i]->tensors++;
         sum[i]->parameters += dfx_elements(tensor->shape, tensor->rank);
-        sum[i]->bytes += tensor->data.size;
+        sum[i]->bytes += dfx_stored_bytes(tensor);
     }
 }
 
@@ -120,7 +138,7 @@ static int
 by_size(const void *x, const void *y)
 {
     const dfx_chosen *a = x, *b = y;
-    uint64_t m = a->tensor->data.size, n = b->tensor->data.size;
+    uint64_t m = dfx_stored_bytes(a->tensor), n = dfx_stored_bytes(b->tensor);
 
     return m != n ? (m > n ? -1 : 1) : by_name(x, y);
 }
@@ -129,8 +147,7 @@ static int
 by_dtype(const void *x, const void *y)
 {
     const dfx_chosen *a = x, *b = y;
-    int order =
-        strcmp(dfx_type_name(a->tensor->type), dfx_type_name(b->tensor->type));
+    int order = strcmp(dfx_stored_type(a->tensor), dfx_stored_type(b->tensor));
 
     return order != 0 ? order : by_name(x, y);
 }
@@ -221,10 +238,10 @@ dfx_print_tensors(const dfx_inspect *asked, const dfx_choice *choice,
             }
         }
         dfx_table_cell(&table, choice->items[i].name);
-        dfx_table_cell(&table, dfx_type_name(t->type));
+        dfx_table_cell(&table, dfx_stored_type(t));
         dfx_table_cell(&table,
                        dfx_shape_print(t->shape, t->rank, shape, sizeof shape));
-        dfx_table_u64(&table, t->data.size);
+        dfx_table_u64(&table, dfx_stored_bytes(t));
         dfx_table_u64(&table, t->data.offset);
         dfx_table_cell(&table, hash);
     }
@@ -268,13 +285,13 @@ tree_row(dfx_table *table, const branch *b, const char *elbow,
     uint64_t bytes = 0;
 
     for (const dfx_chosen *c = b->first; c <= b->last; c++)
-        bytes += c->tensor->data.size;
+        bytes += dfx_stored_bytes(c->tensor);
     if (is_leaf)
         dfx_shape_print(t->shape, t->rank, shape, sizeof shape);
     dfx_table_cellf(table, "%s%s%.*s", b->lines, elbow, (int)label_size, label);
     dfx_table_u64(table, (uint64_t)(b->last - b->first) + 1);
     dfx_table_cell(table, dfx_human_bytes(bytes, human));
-    dfx_table_cell(table, is_leaf ? dfx_type_name(t->type) : "");
+    dfx_table_cell(table, is_leaf ? dfx_stored_type(t) : "");
     dfx_table_cell(table, shape);
 }
 

@@ -109,25 +109,36 @@ dfx_blob_edit(dfx_arena *arena, dfx_blob *blob, dfx_edit_fn *edit,
     return status;
 }
 
+/* What is written of a component. */
+typedef struct written {
+    dfx_type type;
+    bool is_decoded; /* it is quantized no more */
+} written;
+
 static dfx_status
 correct_type(const void *context, cJSON *doc, dfx_error *err)
 {
-    const dfx_type *type = context;
+    const written *w = context;
 
-    return dfx_stored_correct(doc, *type, err);
+    if (w->is_decoded)
+        cJSON_DeleteItemFromObjectCaseSensitive(doc, "quantization_config");
+    return dfx_stored_correct(doc, w->type, err);
 }
 
 dfx_status
 dfx_stored_types(dfx_conversion *conversion, dfx_error *err)
 {
+    const dfx_quant_options *quant = &conversion->options->quant;
     dfx_bundle *bundle = &conversion->bundle;
 
     if (conversion->options->dtype == DFX_TYPE_COUNT &&
-        conversion->options->type_rules == NULL)
+        conversion->options->type_rules == NULL && quant->type == NULL &&
+        quant->type_count == 0)
         return DFX_OK;
     for (uint32_t c = 0; c < conversion->part_count; c++) {
         const char *folder = conversion->components[c].name;
-        dfx_type type = written_type(bundle, c);
+        written w = {.type = written_type(bundle, c),
+                     .is_decoded = conversion->components[c].is_decoded};
         char *path =
             dfx_arena_printf(&conversion->plan->arena, "%s%sconfig.json",
                              folder, folder[0] != '\0' ? "/" : "");
@@ -137,7 +148,7 @@ dfx_stored_types(dfx_conversion *conversion, dfx_error *err)
         for (size_t i = 0; i < bundle->blob_count; i++)
             if (strcmp(bundle->blobs[i].path, path) == 0)
                 DFX_TRY(dfx_blob_edit(&conversion->plan->arena,
-                                      &bundle->blobs[i], correct_type, &type,
+                                      &bundle->blobs[i], correct_type, &w,
                                       err));
     }
     return DFX_OK;
