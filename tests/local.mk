@@ -106,7 +106,8 @@ EXTRA_DIST += tests/interop/zipcheck.c
 endif
 
 # By hand, with the Python libraries.
-EXTRA_DIST += tests/interop/containers_load.py tests/interop/diffusers_load.py
+EXTRA_DIST += tests/interop/containers_load.py tests/interop/diffusers_load.py \
+	tests/interop/gguf_load.py
 
 # What the tests of the tools share.
 EXTRA_DIST += tests/tools/tap.sh
@@ -123,6 +124,7 @@ dist_check_SCRIPTS = \
 	tests/tools/demo.sh \
 	tests/tools/disk_full.sh \
 	tests/tools/examples.sh \
+	tests/tools/forms.sh \
 	tests/tools/gguf.sh \
 	tests/tools/quant.sh \
 	tests/tools/headers.sh \

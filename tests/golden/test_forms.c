@@ -131,6 +131,81 @@ check_file(const char *expected)
     dfx_index_free(want);
 }
 
+/* ---- Broken files
+ * -------------------------------------------------------------
+ */
+
+/* The file with the first place of a text overwritten by another as long. */
+static void
+breaks(const char *name, const char *text, const char *by, const char *what)
+{
+    dfx_index *index = NULL;
+    dfx_error err = {.rule = ""};
+    size_t size = 0;
+    unsigned char *data = golden_load(name, &size);
+    unsigned char *at = memmem(data, size, text, strlen(text));
+
+    if (!CHECK(at != NULL && strlen(text) == strlen(by), what))
+        return;
+    memcpy(at, by, strlen(by));
+    scratch_write("broken.safetensors", data, size);
+    free(data);
+    if (!CHECK(dfx_open("broken.safetensors", NULL, &index, &err) ==
+                       DFX_ERR_FORMAT &&
+                   strcmp(err.rule, "quant.form") == 0 && err.tensor[0] != '\0',
+               "  is refused by the rule"))
+        printf("# %s [%s]\n", err.text, err.rule);
+    dfx_index_free(index);
+}
+
+static void
+check_broken(void)
+{
+    scratch_enter();
+    breaks("bnb_nf4.safetensors", "to_q.weight.absmax", "to_q.weight.abs_ax",
+           "NF4 without absmax");
+    breaks("bnb_nf4.safetensors", "to_q.weight.quant_map",
+           "to_q.weight.quant_mop", "NF4 without quant_map");
+    breaks("bnb_nf4.safetensors", "\"blocksize\": 64", "\"blocksize\": 65",
+           "a block of 65");
+    breaks("bnb_nf4.safetensors", "\"blocksize\": 64", "\"blocksize\": -4",
+           "a block of -4");
+    breaks("bnb_nf4.safetensors", "\"shape\": [64, 256]",
+           "\"shape\": [64, 255]", "a shape of other codes");
+    breaks("bnb_nf4.safetensors", "\"shape\": [64, 256]",
+           "\"shape\": [99999999", "a state that is no JSON");
+    breaks("bnb_nf4.safetensors", "\"dtype\": \"float32\"",
+           "\"dtype\": \"float64\"", "a type that it has not");
+    breaks("bnb_nf4_dq.safetensors", "\"nested_blocksize\": 256",
+           "\"nested_blocksize\": -25", "scales in blocks of -25");
+    breaks("bnb_nf4_dq.safetensors", "nested_absmax", "nested_abs_ax",
+           "double quantization without nested_absmax");
+    breaks("bnb_int8.safetensors",
+           "\"blocks.0.attn.to_q.SCB\":{\"dtype\":\"F32\"",
+           "\"blocks.0.attn.to_q.SCB\":{\"dtype\":\"I32\"",
+           "rows whose largest is an integer");
+    breaks("quanto_int4.safetensors", "to_q.weight._shift",
+           "to_q.weight._shaft", "int4 without a shift");
+    breaks("quanto_int8.safetensors", "to_q.weight._scale",
+           "to_q.weight._scolo", "int8 without a scale");
+    breaks("torchao_int8.safetensors", "to_q._weight_scale",
+           "to_q._weight_scole", "TorchAO's without a scale");
+    breaks("torchao_int8.safetensors", "Int8Tensor", "Int9Tensor",
+           "a tensor of a class that is not read");
+    breaks("comfy_nvfp4.safetensors", "to_q.weight_scale_2",
+           "to_q.weight_scale_3", "NVFP4 without its second scale");
+    breaks("comfy_nvfp4.safetensors", "{\"format\": \"nvfp4\"}",
+           "{\"format\": \"nvfp5\"}", "a format that is not read");
+    breaks("comfy_int8_convrot.safetensors", "\"convrot_groupsize\": 16",
+           "\"convrot_groupsize\": 17", "groups of 17 columns");
+    breaks("comfy_fp8.safetensors", "to_q.weight_scale", "to_q.weight_scole",
+           "float8 without a scale");
+    breaks("bfl_nvfp4.safetensors",
+           "\"blocks.0.attn.to_q.weight_scale_2\":{\"dtype\":\"F32\"",
+           "\"blocks.0.attn.to_q.weight_scale_2\":{\"dtype\":\"I32\"",
+           "NVFP4 with an integer for a scale");
+}
+
 int
 main(void)
 {
@@ -144,5 +219,6 @@ main(void)
             check_file(entry->d_name);
     if (folder != NULL)
         closedir(folder);
+    check_broken();
     return tap_end();
 }

@@ -21,7 +21,7 @@ holds "sums" '.total == {"tensors": 1, "parameters": 3, "bytes": 12, "dtypes": {
 holds "no tensors or hashes unless asked for" 'has("tensors") or has("hash") | not'
 status "with tensors and hashes" 0 dfx-inspect --json --tensors --hash x.safetensors
 size=$(wc -c <x.safetensors)
-holds "a tensor" ".tensors == [{\"name\": \"w\", \"component\": \"\", \"dtype\": \"F32\", \"shape\": [3, 1], \"parameters\": 3, \"bytes\": 12, \"file\": \"x.safetensors\", \"offset\": $((size - 12))}]"
+holds "a tensor" ".tensors == [{\"name\": \"w\", \"component\": \"\", \"dtype\": \"F32\", \"shape\": [3, 1], \"parameters\": 3, \"stored_as\": null, \"bytes\": 12, \"file\": \"x.safetensors\", \"offset\": $((size - 12))}]"
 holds "hashes" '.hash.file | test("^[0-9a-f]{64}$")'
 holds "of tensors" '.hash.tensors.w == "15ec7bf0b50732b49f8228e07d24365338f9e3ab994b00af08e5a3bffe55fd8b"' # sha256 of 12 zeros
 
