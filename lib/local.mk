@@ -64,7 +64,9 @@ lib_libdfxcore_la_SOURCES = \
 	lib/codecs/grids.c lib/codecs/grids.def \
 	lib/codecs/grids.h lib/codecs/half.h \
 	lib/codecs/hull.c lib/codecs/hull.h \
-	lib/codecs/iq.c lib/codecs/iq.def lib/codecs/iq4.c \
+	lib/codecs/iq.c lib/codecs/iq.def lib/codecs/iq_block.h \
+	lib/codecs/iq_lanes.h lib/codecs/hull_lanes.h \
+	lib/codecs/iq4.c \
 	lib/codecs/iq4_lanes.h lib/codecs/iq_encode.c \
 	lib/codecs/kquants.c lib/codecs/kquants.h lib/codecs/kquants_encode.c \
 	lib/codecs/kquants_lanes.h lib/codecs/lanes.h \

@@ -10,6 +10,7 @@
 #include "codecs/decode_lanes.h"
 #include "codecs/fp4_lanes.h"
 #include "codecs/iq4_lanes.h"
+#include "codecs/iq_lanes.h"
 #include "codecs/kquants_lanes.h"
 #include "codecs/legacy_lanes.h"
 

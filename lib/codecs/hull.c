@@ -129,20 +129,19 @@ wrap(int count, dfx_corner *points, dfx_hull *hull)
     count = prune(&at, &last, count, points);
     hull->count = 0;
     for (;;) {
-        float rise = 0, run = 0;
         dfx_corner next = at;
+        float least = 0;
 
         hull->corners[hull->count++] = at;
         count = keep_beyond(&at, count, points);
         if (count == 0 || hull->count == DFX_HULL_MAX)
             break;
         for (int i = 0; i < count; i++) {
-            float more = points[i].product - at.product;
-            float cost = points[i].square - at.square;
+            float slope = (points[i].square - at.square) /
+                          (points[i].product - at.product);
 
-            if (run == 0 || cost * run < rise * more) {
-                rise = cost;
-                run = more;
+            if (i == 0 || slope < least) {
+                least = slope;
                 next = points[i];
             }
         }

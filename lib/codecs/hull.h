@@ -39,8 +39,10 @@ typedef struct dfx_grid {
  * Of grid->elements numbers. levels: by code. flipped: one of the numbers, the
  * one that costs least, gets the wrong sign.
  */
-void dfx_hull_find(const dfx_grid *grid, const float *levels, const float *x,
-                   const float *weights, bool flipped, dfx_hull *hull);
+typedef void dfx_hull_find_fn(const dfx_grid *grid, const float *levels,
+                              const float *x, const float *weights,
+                              bool flipped, dfx_hull *hull);
+dfx_hull_find_fn dfx_hull_find;
 
 /* The best of a hull that has corners. */
 const dfx_corner *dfx_hull_best(const dfx_hull *hull, float scale);

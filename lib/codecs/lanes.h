@@ -180,8 +180,29 @@ lanes_load_halves(const uint16_t *from)
         _mm256_loadu_si256((const __m256i *)(const void *)from));
 }
 
-/* Whole numbers from 0 to 15. */
+/* Whole numbers, mostly from 0 to 15. */
 typedef __m512i lane_index;
+
+INLINE lane_index
+index_load(const uint16_t *from)
+{
+    return _mm512_cvtepu16_epi32(
+        _mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+INLINE lane_index
+index_shift(lane_index index, int bits)
+{
+    return _mm512_srl_epi32(index, _mm_cvtsi32_si128(bits));
+}
+
+/* What a table has there that repeats after 8 numbers; of an index no more than
+   the low bits count. */
+INLINE lanes
+index_pick_low(const float *table, lane_index index)
+{
+    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
+}
 
 /* Adds a power of two that is not in them yet, where the condition holds. */
 INLINE lane_index
@@ -403,6 +424,25 @@ lanes_load_halves(const uint16_t *from)
 }
 
 typedef __m256i lane_index;
+
+INLINE lane_index
+index_load(const uint16_t *from)
+{
+    return _mm256_cvtepu16_epi32(
+        _mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
+INLINE lane_index
+index_shift(lane_index index, int bits)
+{
+    return _mm256_srl_epi32(index, _mm_cvtsi32_si128(bits));
+}
+
+INLINE lanes
+index_pick_low(const float *table, lane_index index)
+{
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
+}
 
 INLINE lane_index
 index_add(lane_mask condition, lane_index index, int power)
