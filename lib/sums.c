@@ -69,6 +69,10 @@ dfx_sums_count(dfx_sums *sums, size_t *next, uint64_t offset,
 {
     uint64_t end = offset + size;
 
+    /* Nothing ends where the next chunk begins, whose part is another thread's.
+     */
+    if (size == 0)
+        return;
     for (; *next < sums->file->sum_count; ++*next) {
         const dfx_sum *sum = &sums->file->sums[*next];
         uint64_t from = sum->offset > offset ? sum->offset : offset;

@@ -87,6 +87,7 @@ check_TESTS = \
 	tests/unit/test_sharded \
 	tests/unit/test_spool \
 	tests/unit/test_strided \
+	tests/unit/test_sums \
 	tests/unit/test_synth \
 	tests/unit/test_torch \
 	tests/unit/test_types \
