@@ -70,6 +70,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/codecs/iq4_lanes.h lib/codecs/iq_encode.c \
 	lib/codecs/kquants.c lib/codecs/kquants.h lib/codecs/kquants_encode.c \
 	lib/codecs/kquants_lanes.h lib/codecs/lanes.h \
+	lib/codecs/lanes_avx2.h lib/codecs/lanes_avx512.h \
 	lib/codecs/legacy.c lib/codecs/legacy_lanes.h \
 	lib/codecs/numbers.h lib/codecs/scales.h \
 	lib/codecs/scales_lanes.h \
