@@ -25,8 +25,9 @@ typedef struct dfx_item {
                       COUNT: as options say */
     /* And what came of it. */
     dfx_type type;
-    bool is_free;    /* its blocks could be others */
-    bool is_kept;    /* nothing asked for another type */
+    const struct dfx_encoding *encoding; /* it is written in parts; NULL */
+    bool is_free;                        /* its blocks could be others */
+    bool is_kept;                        /* nothing asked for another type */
     const char *why; /* it is not in the type that was asked for; NULL */
 
     /* The shape that it has where the format demands another of it: a tensor in
@@ -44,7 +45,13 @@ typedef struct dfx_bundle_component {
     const char *name;     /* sub-folder; "" puts it at the top */
     const char *weights;  /* base name: "diffusion_pytorch_model", "model" */
     bool is_transformers; /* written by transformers: total_parameters */
-    bool is_decoded;      /* its weights were in parts, and are numbers now */
+    const struct dfx_encoding *encoding; /* how its weights are written in
+                                            parts; NULL: they are not */
+    const char *const *plain; /* its layers whose weights are not; plain_count
+                                 of them */
+    size_t plain_count;
+    dfx_type plain_type; /* that the others decode to */
+    bool is_decoded;     /* its weights were in parts, and are numbers now */
     bool is_side_car; /* one file of exactly this name: no variant, no shards */
 } dfx_bundle_component;
 

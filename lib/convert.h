@@ -74,6 +74,9 @@ DFX_CHECKED dfx_status dfx_recipe_apply(dfx_conversion *conversion,
 DFX_CHECKED dfx_status dfx_unjoin_apply(dfx_conversion *conversion,
                                         dfx_error *err);
 
+/* The first weight in parts that an expression is of; NULL: there is none. */
+const dfx_expr *dfx_composite_in(const dfx_expr *x);
+
 /* Importances of an item's columns in its type; NULL: all alike. */
 typedef dfx_status dfx_importance_fn(void *context, const dfx_item *item,
                                      const float **out, dfx_error *err);

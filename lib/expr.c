@@ -383,6 +383,34 @@ dfx_expr_bytes(dfx_arena *arena, const void *data, size_t size,
     return DFX_OK;
 }
 
+dfx_status
+dfx_expr_floats(dfx_arena *arena, const float *numbers, size_t count,
+                const dfx_expr **out, dfx_error *err)
+{
+    uint64_t shape = count;
+    dfx_expr *made = NULL;
+
+    DFX_TRY(make(arena, DFX_NODE_BYTES, DFX_TYPE_F32, 1, &shape, &made, err));
+    made->data = numbers;
+    *out = made;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_expr_part(dfx_arena *arena, const dfx_expr *x, dfx_type type, uint32_t rank,
+              const uint64_t *shape, dfx_encode_part_fn *pull,
+              const void *state, const dfx_expr **out, dfx_error *err)
+{
+    dfx_expr *made = NULL;
+
+    DFX_TRY(make(arena, DFX_NODE_PART, type, rank, shape, &made, err));
+    DFX_TRY(set_args(arena, made, &x, 1, err));
+    made->pull = pull;
+    made->data = state;
+    *out = made;
+    return DFX_OK;
+}
+
 /* ---- Pulling ---------------------------------------------------------- */
 
 /* Bytes of count elements of x, which has as many: they were counted. */
@@ -663,8 +691,11 @@ dfx_expr_pull(const dfx_expr *x, uint64_t first, uint64_t count, void *out,
         return pull_transpose(x, first, count, out, err);
     case DFX_NODE_CAST:
         return pull_cast(x, first, count, out, err);
+    case DFX_NODE_PART:
+        return x->pull(x->args[0], x->data, first, count, out, err);
     case DFX_NODE_BYTES:
-        memcpy(out, (const unsigned char *)x->data + first, (size_t)count);
+        memcpy(out, (const unsigned char *)x->data + bytes_of(x, first),
+               bytes_of(x, count));
         return DFX_OK;
     case DFX_NODE_ARANGE:
     case DFX_NODE_CONST:
@@ -745,6 +776,7 @@ dfx_expr_run(const dfx_expr *x, uint64_t offset, uint64_t size, dfx_extent *run)
         case DFX_NODE_CAST:
         case DFX_NODE_ARANGE:
         case DFX_NODE_CONST:
+        case DFX_NODE_PART:
         case DFX_NODE_BYTES:
             return false;
         }
@@ -789,6 +821,9 @@ describe(const dfx_expr *x, dfx_text *out)
         break;
     case DFX_NODE_CAST:
         dfx_text_printf(out, "cast %s of ", dfx_type_name(x->type));
+        break;
+    case DFX_NODE_PART:
+        dfx_text_puts(out, "part of ");
         break;
     case DFX_NODE_ARANGE:
         dfx_text_printf(out, "%" PRIu64 " numbers from 0", x->elements);

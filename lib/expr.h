@@ -21,8 +21,17 @@ typedef enum dfx_node {
     DFX_NODE_CAST,
     DFX_NODE_ARANGE, /* 0, 1, 2 ... */
     DFX_NODE_CONST,  /* one value everywhere */
+    DFX_NODE_PART,   /* of what args[0] is stored as: encoding.h */
     DFX_NODE_BYTES   /* bytes in memory: a header, a config */
 } dfx_node;
+
+struct dfx_expr;
+/* Elements first .. first + count of a part of what x is stored as, into out.
+ */
+typedef dfx_status dfx_encode_part_fn(const struct dfx_expr *x,
+                                      const void *state, uint64_t first,
+                                      uint64_t count, void *out,
+                                      dfx_error *err);
 
 typedef struct dfx_expr {
     dfx_node node;
@@ -36,7 +45,8 @@ typedef struct dfx_expr {
     uint64_t first;                 /* ROWS */
     dfx_extent extent;              /* TENSOR */
     const dfx_composite *composite; /* TENSOR: what extent is computed from */
-    const void *data;               /* BYTES: borrowed */
+    const void *data;               /* BYTES, state of PART: borrowed */
+    dfx_encode_part_fn *pull;       /* PART */
     double value;                   /* CONST */
     const float *importance; /* CAST to blocks: of each column of a row; NULL:
                                 all are alike. Borrowed */
@@ -87,6 +97,18 @@ DFX_CHECKED dfx_status dfx_expr_uncast(dfx_arena *arena, const dfx_expr *x,
                                        const dfx_expr **out, dfx_error *err);
 /* The type of that. */
 dfx_type dfx_expr_source_type(const dfx_expr *x);
+
+/* F32 [count]; the numbers are borrowed. */
+DFX_CHECKED dfx_status dfx_expr_floats(dfx_arena *arena, const float *numbers,
+                                       size_t count, const dfx_expr **out,
+                                       dfx_error *err);
+/* state and shape live as long as the arena. */
+DFX_CHECKED dfx_status dfx_expr_part(dfx_arena *arena, const dfx_expr *x,
+                                     dfx_type type, uint32_t rank,
+                                     const uint64_t *shape,
+                                     dfx_encode_part_fn *pull,
+                                     const void *state, const dfx_expr **out,
+                                     dfx_error *err);
 
 /*
  * Evaluates elements first .. first + count into out. Ranges of types below 8

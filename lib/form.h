@@ -57,6 +57,8 @@ struct dfx_form {
     /* Is it an entry of metadata that says how weights are stored? NULL: there
        is none. */
     bool (*is_meta)(const char *key, const char *value);
+    /* What it is written as, ends with one without a name; NULL: it is not. */
+    const struct dfx_encoding *encodings;
 };
 
 /* The forms in a fixed order; NULL past the last. Static. */

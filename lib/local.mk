@@ -22,6 +22,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/describe.c \
 	lib/digest.c lib/digest.h \
 	lib/document.c lib/document.h \
+	lib/encoding.c lib/encoding.h \
 	lib/error.c lib/error.h \
 	lib/exec.c \
 	lib/expr.c lib/expr.h \

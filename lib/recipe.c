@@ -20,6 +20,7 @@
 #include "codecs/codec.h"
 #include "convert.h"
 #include "document.h"
+#include "encoding.h"
 #include "importance.h"
 #include "types.h"
 
@@ -69,11 +70,12 @@ static const char down_words[] =
 
 /* What a component, or all that is not said otherwise, becomes. */
 typedef struct wish {
-    const char *component; /* NULL: every other */
-    size_t size;           /* of its name */
-    dfx_type type;         /* COUNT: as it is */
-    const mix *mix;        /* or NULL */
-    unsigned values;       /* seen so far: a mix counts */
+    const char *component;        /* NULL: every other */
+    size_t size;                  /* of its name */
+    dfx_type type;                /* COUNT: as it is */
+    const mix *mix;               /* or NULL */
+    const dfx_encoding *encoding; /* in parts; or NULL */
+    unsigned values;              /* seen so far: a mix counts */
 } wish;
 
 typedef struct dfx_recipe {
@@ -171,12 +173,27 @@ dfx_mix_at(size_t i, const char **type)
     return mixes[i].name;
 }
 
-/* A type or a mix by its name. */
 static dfx_status
-parse_type(const char *name, wish *w, dfx_error *err)
+check_encoding(const dfx_recipe *recipe, const wish *w, dfx_error *err)
+{
+    if (w->encoding->needs_config &&
+        recipe->conversion->to != DFX_LAYOUT_DIFFUSERS)
+        return dfx_fail_usage(err,
+                              "%s is for folders: a single file has no place "
+                              "for what config.json says of it",
+                              w->encoding->name);
+    return DFX_OK;
+}
+
+/* A type, a mix or an encoding by its name. */
+static dfx_status
+parse_type(const dfx_recipe *recipe, const char *name, wish *w, dfx_error *err)
 {
     w->mix = mix_named(name);
     w->type = w->mix != NULL ? w->mix->type : dfx_type_named(name);
+    w->encoding = w->type == DFX_TYPE_COUNT ? dfx_encoding_named(name) : NULL;
+    if (w->encoding != NULL)
+        return check_encoding(recipe, w, err);
     if (!dfx_type_castable(DFX_TYPE_F32, w->type))
         return dfx_fail_usage(err, "\"%s\" is no type to write tensors in",
                               name);
@@ -197,9 +214,9 @@ has_component(const dfx_conversion *conversion, const wish *w)
 
 /* "vae=f16" */
 static dfx_status
-parse_wish(const dfx_conversion *conversion, const char *text, wish *w,
-           dfx_error *err)
+parse_wish(const dfx_recipe *recipe, const char *text, wish *w, dfx_error *err)
 {
+    const dfx_conversion *conversion = recipe->conversion;
     const char *equals = strchr(text, '=');
 
     if (equals == NULL)
@@ -210,7 +227,7 @@ parse_wish(const dfx_conversion *conversion, const char *text, wish *w,
                               "--component: there is no component "
                               "\"%.*s\"",
                               (int)w->size, text);
-    return parse_type(equals + 1, w, err);
+    return parse_type(recipe, equals + 1, w, err);
 }
 
 static dfx_status
@@ -225,8 +242,7 @@ read_wishes(dfx_recipe *recipe, dfx_error *err)
         return dfx_fail_nomem(err);
     recipe->wish_count = quant->type_count + 1;
     for (size_t i = 0; i < quant->type_count; i++)
-        DFX_TRY(parse_wish(recipe->conversion, quant->types[i],
-                           &recipe->wishes[i], err));
+        DFX_TRY(parse_wish(recipe, quant->types[i], &recipe->wishes[i], err));
     other = &recipe->wishes[quant->type_count];
     other->type = options->dtype;
     recipe->rest = DFX_TYPE_COUNT;
@@ -239,7 +255,8 @@ read_wishes(dfx_recipe *recipe, dfx_error *err)
     /* The budget chooses among types with blocks of 32 and more. */
     if (quant->target_size > 0 && quant->type == NULL)
         other->type = DFX_TYPE_Q8_0;
-    return quant->type != NULL ? parse_type(quant->type, other, err) : DFX_OK;
+    return quant->type != NULL ? parse_type(recipe, quant->type, other, err)
+                               : DFX_OK;
 }
 
 static dfx_status
@@ -443,6 +460,36 @@ choose_blocks(dfx_recipe *recipe, dfx_item *item, wish *w, dfx_error *err)
     return DFX_OK;
 }
 
+/* Parts, or why not. The other layers are named in config.json. */
+static dfx_status
+choose_encoding(dfx_recipe *recipe, dfx_item *item, const wish *w,
+                dfx_error *err)
+{
+    dfx_arena *arena = &recipe->conversion->plan->arena;
+    const dfx_expr *x = item->expr;
+    const char *word = NULL, *dot = strrchr(item->name, '.');
+    size_t size = 0;
+
+    item->type = rest_of(recipe, item);
+    if (x->rank != 2 || x->elements == 0) {
+        item->why = dfx_arena_printf(arena, "%" PRIu32 " dimension%s", x->rank,
+                                     x->rank == 1 ? "" : "s");
+        return item->why == NULL ? dfx_fail_nomem(err) : DFX_OK;
+    }
+    word = delicate_word(recipe, item, &size);
+    if (word != NULL || dot == NULL || strcmp(dot, ".weight") != 0) {
+        item->why = word == NULL ? "no weight of a layer"
+                                 : dfx_arena_printf(arena, "delicate: %.*s",
+                                                    (int)size, word);
+        return item->why == NULL ? dfx_fail_nomem(err) : DFX_OK;
+    }
+    item->encoding = w->encoding;
+    item->type = x->type == DFX_TYPE_F16 || x->type == DFX_TYPE_BF16
+                     ? x->type
+                     : DFX_TYPE_F32;
+    return DFX_OK;
+}
+
 /* What the rules and --keep see: "unet.conv_in.bias" in a folder, the whole
    name in a file. */
 static const char *
@@ -501,7 +548,10 @@ choose(dfx_recipe *recipe, dfx_item *item, dfx_error *err)
         return DFX_OK;
     }
     w = wish_of(recipe, item);
-    item->is_kept = w->type == DFX_TYPE_COUNT && item->rest == DFX_TYPE_COUNT;
+    item->is_kept = w->type == DFX_TYPE_COUNT && w->encoding == NULL &&
+                    item->rest == DFX_TYPE_COUNT;
+    if (w->encoding != NULL)
+        return choose_encoding(recipe, item, w, err);
     if (dfx_type_class(w->type) == DFX_CLASS_BLOCK)
         return choose_blocks(recipe, item, w, err);
     item->type = w->type != DFX_TYPE_COUNT && item->rest == DFX_TYPE_COUNT

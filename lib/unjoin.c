@@ -1,5 +1,5 @@
 /*
- * unjoin.c - weights that stay in the parts that they are stored in
+ * unjoin.c - weights in parts: those that are written so, and those that stay
  *
  * Where nothing asks for numbers, the parts of a weight go along byte for byte,
  * under the weight's new name; what the config and the metadata say of them
@@ -11,21 +11,20 @@
 #include <string.h>
 
 #include "convert.h"
-#include "form.h"
+#include "encoding.h"
 
 /* ---- Parts ------------------------------------------------------------------
  */
 
-/* The first weight in parts that an expression is of; NULL: there is none. */
-static const dfx_expr *
-composite_in(const dfx_expr *x)
+const dfx_expr *
+dfx_composite_in(const dfx_expr *x)
 {
     const dfx_expr *found = NULL;
 
     if (x->node == DFX_NODE_TENSOR)
         return x->composite != NULL ? x : NULL;
     for (size_t i = 0; i < x->arg_count && found == NULL; i++)
-        found = composite_in(x->args[i]);
+        found = dfx_composite_in(x->args[i]);
     return found;
 }
 
@@ -67,6 +66,30 @@ add_parts(dfx_conversion *conversion, const dfx_item *item, dfx_error *err)
     return DFX_OK;
 }
 
+/* A weight in the parts of an encoding. */
+static dfx_status
+add_encoded(dfx_conversion *conversion, const dfx_item *item, dfx_error *err)
+{
+    dfx_arena *arena = &conversion->plan->arena;
+    size_t layer = strlen(item->name) - strlen(".weight");
+    dfx_part_list parts = {.count = 0};
+
+    DFX_TRY(
+        item->encoding->make(item->encoding, arena, item->expr, &parts, err));
+    for (size_t i = 0; i < parts.count; i++) {
+        const char *name = dfx_arena_printf(arena, "%.*s%s", (int)layer,
+                                            item->name, parts.items[i].suffix);
+
+        if (name == NULL)
+            return dfx_fail_nomem(err);
+        DFX_TRY(dfx_bundle_add(&conversion->bundle, item->component, name,
+                               parts.items[i].expr, err));
+        DFX_TRY(dfx_plan_explain(conversion->plan, parts.items[i].expr,
+                                 item->part, NULL, err));
+    }
+    return DFX_OK;
+}
+
 /* ---- A component
  * ------------------------------------------------------------- */
 
@@ -80,7 +103,7 @@ static dfx_status
 judge(const dfx_conversion *conversion, const dfx_item *item, fate *f,
       dfx_error *err)
 {
-    const dfx_expr *x = composite_in(item->expr);
+    const dfx_expr *x = dfx_composite_in(item->expr);
 
     if (x == NULL)
         return DFX_OK;
@@ -135,11 +158,71 @@ settle(dfx_conversion *conversion, uint32_t component, const fate *f,
     return DFX_OK;
 }
 
+/* Layers whose weights are matrices and no codes: the readers of an encoding
+   are told. */
+static dfx_status
+list_plain(dfx_conversion *conversion, uint32_t component,
+           const dfx_item *items, size_t count, dfx_error *err)
+{
+    dfx_arena *arena = &conversion->plan->arena;
+    const char **names = dfx_arena_array(arena, count, sizeof *names);
+    size_t n = 0;
+
+    if (names == NULL)
+        return dfx_fail_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        const char *dot = strrchr(items[i].name, '.');
+
+        if (items[i].component != component || items[i].encoding != NULL ||
+            items[i].expr->rank != 2 || dot == NULL ||
+            strcmp(dot, ".weight") != 0)
+            continue;
+        names[n] = dfx_arena_strndup(arena, items[i].name,
+                                     (size_t)(dot - items[i].name));
+        if (names[n++] == NULL)
+            return dfx_fail_nomem(err);
+    }
+    conversion->components[component].plain = names;
+    conversion->components[component].plain_count = n;
+    return DFX_OK;
+}
+
+static dfx_status
+describe(dfx_conversion *conversion, uint32_t component, const dfx_item *items,
+         size_t count, dfx_error *err)
+{
+    dfx_bundle_component *c = &conversion->components[component];
+
+    c->plain_type = DFX_TYPE_F32;
+    for (size_t i = 0; i < count; i++)
+        if (items[i].component == component && items[i].encoding != NULL) {
+            c->encoding = items[i].encoding;
+            c->plain_type = items[i].type;
+        }
+    if (c->encoding == NULL)
+        return DFX_OK;
+    DFX_TRY(list_plain(conversion, component, items, count, err));
+    return c->encoding->annotate == NULL
+               ? DFX_OK
+               : c->encoding->annotate(&conversion->bundle, component,
+                                       &conversion->plan->arena, items, count,
+                                       err);
+}
+
 static dfx_status
 unjoin(dfx_conversion *conversion, const dfx_item *items, size_t count,
        dfx_error *err)
 {
     for (size_t i = 0; i < count; i++) {
+        if (items[i].encoding != NULL) {
+            dfx_status status = add_encoded(conversion, &items[i], err);
+
+            if (status != DFX_OK) {
+                dfx_error_in_tensor(err, items[i].name);
+                return status;
+            }
+            continue;
+        }
         if (items[i].is_kept && items[i].expr->composite != NULL) {
             DFX_TRY(add_parts(conversion, &items[i], err));
             continue;
@@ -167,7 +250,9 @@ dfx_unjoin_apply(dfx_conversion *conversion, dfx_error *err)
             if (items[i].component == c && items[i].is_typed)
                 DFX_TRY(judge(conversion, &items[i], &f, err));
         DFX_TRY(settle(conversion, c, &f, err));
-        any = any || f.kept != NULL;
+        DFX_TRY(describe(conversion, c, items, count, err));
+        any =
+            any || f.kept != NULL || conversion->components[c].encoding != NULL;
     }
     if (!any)
         return DFX_OK;

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "job.h"
 #include "progress.h"
@@ -189,11 +190,19 @@ apply(request *r, dfx_option option, const dfx_args *args)
     return option != DFX_OPTION_WRONG;
 }
 
+/* Types in parts, mixes, types. */
 static const char *
 type_at(size_t i)
 {
     const char *type;
-    size_t mixes = 0;
+    size_t mixes = 0, encodings = 0;
+    double bits;
+
+    while (dfx_encoding_at(encodings, &bits) != NULL)
+        encodings++;
+    if (i < encodings)
+        return dfx_encoding_at(i, &bits);
+    i -= encodings;
 
     while (dfx_mix_at(mixes, &type) != NULL)
         mixes++;
@@ -216,7 +225,7 @@ check_type(const char *text)
             (char)(text[i] >= 'a' && text[i] <= 'z' ? text[i] - 32 : text[i]);
     upper[i] = '\0';
     for (i = 0; (name = type_at(i)) != NULL; i++)
-        if (strcmp(name, upper) == 0)
+        if (strcasecmp(name, upper) == 0)
             return true;
     if (dfx_type_named(text) != DFX_TYPE_COUNT)
         return true;
@@ -276,6 +285,7 @@ list_types(bool json, const dfx_colours *colours)
     cJSON *array = dfx_json_array();
     dfx_table table;
     const char *name, *type;
+    double bits;
 
     dfx_table_init(&table, "lrl");
     dfx_table_cell(&table, "TYPE");
@@ -283,7 +293,6 @@ list_types(bool json, const dfx_colours *colours)
     dfx_table_cell(&table, "BLOCKS OF");
     for (int t = 0; t < DFX_TYPE_COUNT; t++) {
         dfx_unit unit = dfx_type_unit((dfx_type)t);
-        double bits = 8.0 * unit.bytes / unit.elements;
         cJSON *object;
 
         if (!dfx_type_writes((dfx_type)t))
@@ -309,6 +318,16 @@ list_types(bool json, const dfx_colours *colours)
         dfx_table_cell(&table, name);
         dfx_table_cell(&table, "");
         dfx_table_cellf(&table, "a mix, mostly %s", type);
+    }
+    for (size_t i = 0; (name = dfx_encoding_at(i, &bits)) != NULL; i++) {
+        cJSON *object = dfx_json_object();
+
+        dfx_json_add(object, "name", dfx_json_text(name));
+        dfx_json_add(object, "bits_per_weight", dfx_json_double(bits));
+        dfx_json_append(array, object);
+        dfx_table_cell(&table, name);
+        dfx_table_cellf(&table, "%.4g", bits);
+        dfx_table_cell(&table, "in parts");
     }
     if (json)
         dfx_json_print(array, stdout);

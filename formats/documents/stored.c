@@ -9,6 +9,7 @@
 #include "configs.h"
 #include "convert.h"
 #include "document.h"
+#include "encoding.h"
 #include "types.h"
 
 /* The type with the most bytes; DFX_TYPE_COUNT if there are none. */
@@ -112,7 +113,7 @@ dfx_blob_edit(dfx_arena *arena, dfx_blob *blob, dfx_edit_fn *edit,
 /* What is written of a component. */
 typedef struct written {
     dfx_type type;
-    bool is_decoded; /* it is quantized no more */
+    const dfx_bundle_component *component;
 } written;
 
 static dfx_status
@@ -120,8 +121,14 @@ correct_type(const void *context, cJSON *doc, dfx_error *err)
 {
     const written *w = context;
 
-    if (w->is_decoded)
+    const dfx_bundle_component *c = w->component;
+
+    if (c->is_decoded)
         cJSON_DeleteItemFromObjectCaseSensitive(doc, "quantization_config");
+    if (c->encoding != NULL && c->encoding->config != NULL &&
+        !dfx_doc_set(doc, "quantization_config",
+                     c->encoding->config(c->encoding, c)))
+        return dfx_fail_nomem(err);
     return dfx_stored_correct(doc, w->type, err);
 }
 
@@ -138,7 +145,7 @@ dfx_stored_types(dfx_conversion *conversion, dfx_error *err)
     for (uint32_t c = 0; c < conversion->part_count; c++) {
         const char *folder = conversion->components[c].name;
         written w = {.type = written_type(bundle, c),
-                     .is_decoded = conversion->components[c].is_decoded};
+                     .component = &conversion->components[c]};
         char *path =
             dfx_arena_printf(&conversion->plan->arena, "%s%sconfig.json",
                              folder, folder[0] != '\0' ? "/" : "");

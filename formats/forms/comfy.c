@@ -20,11 +20,11 @@
  */
 #include <config.h>
 
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "document.h"
-#include "form.h"
+#include "encoding.h"
 #include "types.h"
 
 extern const dfx_form dfx_form_comfy;
@@ -498,8 +498,80 @@ is_meta(const char *key, const char *value)
     return strcmp(key, METADATA) == 0;
 }
 
+/* ---- Writing
+ * ----------------------------------------------------------------- */
+
+/* A weight of zeros has no scale of its own: any will do. */
+static float
+fp8_scale(dfx_type source, float max)
+{
+    return max > 0 ? dfx_in_type(source, max / 448) : 1;
+}
+
+static float
+fp8_code(dfx_type source, float x, float scale)
+{
+    float v = dfx_in_type(source, x * dfx_in_type(source, 1 / scale));
+
+    return fminf(fmaxf(v, -448), 448);
+}
+
+static float
+int8_scale(dfx_type source, float max)
+{
+    (void)source;
+    return fmaxf(max / 127, 1e-30F);
+}
+
+static float
+int8_code(dfx_type source, float x, float scale)
+{
+    (void)source;
+    return fminf(fmaxf(rintf(x / scale), -128), 127);
+}
+
+/* What is written, and what is said of it. */
+typedef struct facts {
+    dfx_scaling scaling;
+    const char *said;
+} facts;
+
+static const facts fp8 = {{.codes = DFX_TYPE_F8_E4M3,
+                           .is_whole = true,
+                           .rounds = DFX_TYPE_COUNT,
+                           .scale = fp8_scale,
+                           .code = fp8_code},
+                          "{\"format\": \"float8_e4m3fn\"}"};
+static const facts int8 = {{.codes = DFX_TYPE_I8,
+                            .rounds = DFX_TYPE_COUNT,
+                            .scale = int8_scale,
+                            .code = int8_code},
+                           "{\"format\": \"int8_tensorwise\"}"};
+
+static dfx_status
+make(const dfx_encoding *encoding, dfx_arena *arena, const dfx_expr *x,
+     dfx_part_list *parts, dfx_error *err)
+{
+    const facts *f = encoding->facts;
+    const dfx_expr *codes = NULL, *scales = NULL;
+
+    DFX_TRY(dfx_encode_scaled(arena, &f->scaling, x, DFX_TYPE_F32,
+                              f->scaling.is_whole ? 0 : 2, &codes, &scales,
+                              err));
+    DFX_TRY(dfx_parts_push(parts, ".weight", codes, err));
+    DFX_TRY(dfx_parts_push(parts, ".weight_scale", scales, err));
+    return dfx_parts_push_text(parts, arena, ".comfy_quant", f->said, err);
+}
+
+static const dfx_encoding encodings[] = {
+    {"comfy-fp8", 8, false, &fp8, make, NULL, NULL},
+    {"comfy-int8", 8, false, &int8, make, NULL, NULL},
+    {NULL, 0, false, NULL, NULL, NULL, NULL},
+};
+
 const dfx_form dfx_form_comfy = {
     .begin = begin,
     .join = join,
     .is_meta = is_meta,
+    .encodings = encodings,
 };

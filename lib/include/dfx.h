@@ -438,6 +438,10 @@ DFX_API void dfx_imatrix_free(dfx_imatrix *imatrix); /* NULL is fine */
    is what most become: "Q4_K" of "Q4_K_M". */
 DFX_API const char *dfx_mix_at(size_t i, const char **type);
 
+/* Forms that weights are written in as several tensors, for --list-types: NULL
+   past the last. *bits of a weight, about. */
+DFX_API const char *dfx_encoding_at(size_t i, double *bits);
+
 /* Whose names and demands a GGUF file is made to. */
 typedef enum dfx_naming {
     DFX_NAMING_FULL,  /* all components, as in a single file: any reader */
