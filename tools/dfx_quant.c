@@ -299,6 +299,7 @@ list_types(bool json, const dfx_colours *colours)
             continue;
         object = dfx_json_object();
         dfx_json_add(object, "name", dfx_json_text(dfx_type_name((dfx_type)t)));
+        bits = 8.0 * unit.bytes / unit.elements;
         dfx_json_add(object, "bits_per_weight", dfx_json_double(bits));
         dfx_json_add(object, "block", dfx_json_count(unit.elements));
         dfx_json_append(array, object);

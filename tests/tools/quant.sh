@@ -156,6 +156,44 @@ ok "... has less error" sh -c '
     dfx-quant -q -f --type=q4_k --json model fast.gguf >fast
     jq -es ".[0].error.rmse < .[1].error.rmse" best fast'
 
+# ---- In parts ------------------------------------------------------------------
+
+for name in nf4 nf4-dq fp4 fp4-dq bnb-int8 quanto-int8 quanto-float8 \
+    quanto-int4 quanto-int2 torchao-int8 torchao-float8; do
+    form=$(echo $name | sed 's/-dq//; s/^\([nf]\)/bnb-\1/')
+    ok "a folder in $name" dfx-quant -q --verify --component=unet=$name model p
+    ok "... has its network so" test "$(dfx-inspect --json --tensors p |
+        jq -r '[.tensors[] | select(.stored_as != null) |
+            "\(.component) \(.stored_as)"] | unique | join(";")')" \
+        = "unet $form"
+    ok "... says so in its config" \
+        jq -e '.quantization_config.quant_method' p/unet/config.json
+    ok "... with the layers that stay" sh -c "
+        jq -e '.quantization_config | .modules_to_not_convert //
+            .llm_int8_skip_modules | index(\"time_embedding.linear_1\")' \
+            p/unet/config.json"
+    ok "... and nowhere else" sh -c \
+        "! grep -q quantization_config p/vae/config.json"
+    ok "seven threads" dfx-quant -q -j7 --component=unet=$name model q
+    ok "... and one" dfx-quant -q -j1 -f --component=unet=$name model p
+    ok "... give the same bytes" diff -r p q
+    ok "as an archive" dfx-convert -q p p.dduf
+    ok "... by the rules" dfx-dduf -q check p.dduf
+    ok "back to numbers" dfx-convert -q --dtype=f16 p.dduf back
+    ok "... which the config says" sh -c \
+        "! grep -q quantization_config back/unet/config.json"
+    rm -rf p q back p.dduf
+done
+for name in comfy-fp8 comfy-int8; do
+    ok "a file in $name" dfx-quant -q --type=$name model c.safetensors
+    ok "... has matrices so" sh -c "dfx-inspect --json --tensors c.safetensors |
+        jq -e '[.tensors[] | select(.stored_as == \"$name\")] | length > 100'"
+    ok "... and comes back" dfx-convert -q --dtype=f16 c.safetensors c.back
+    rm -r c.safetensors c.back
+done
+status "what a file has no place for" 2 dfx-quant --type=nf4 model x.safetensors
+ok "... is said" grep -q 'nf4 is for folders' err
+
 # ---- Importance ---------------------------------------------------------------
 
 imatrix=$golden/imatrix
