@@ -242,6 +242,8 @@ find_hull(const dfx_grid *grid, const float *levels, const float *x,
     hull_few few;
     dfx_corner at, last;
 
+    /* No grid is empty, which a compiler does not know. */
+    points.product[0] = points.square[0] = 0;
     make_tables(grid, levels, x, weights, &tables);
     if (grid->elements == 8) /* of 2 bits each */
         make_points(grid, 8, 2, &tables, flipped, &points);
