@@ -26,8 +26,10 @@ typedef struct dfx_part_list {
 } dfx_part_list;
 
 struct dfx_encoding {
-    const char *name;  /* "nf4": what --type takes */
-    double bits;       /* of a weight, about */
+    const char *name; /* "nf4": what --type takes */
+    double bits;      /* of a weight, about */
+    bool by_last; /* readers know layers by the last part of their names: what
+                     one keeps, all of that name keep */
     bool needs_config; /* config.json says how weights are stored: a single file
                           has no place for it */
     const void *facts; /* the form's */

@@ -484,10 +484,60 @@ choose_encoding(dfx_recipe *recipe, dfx_item *item, const wish *w,
         return item->why == NULL ? dfx_fail_nomem(err) : DFX_OK;
     }
     item->encoding = w->encoding;
-    item->type = x->type == DFX_TYPE_F16 || x->type == DFX_TYPE_BF16
-                     ? x->type
-                     : DFX_TYPE_F32;
+    if (item->type != DFX_TYPE_F16 && item->type != DFX_TYPE_BF16)
+        item->type = DFX_TYPE_F32;
     return DFX_OK;
+}
+
+/* What follows the last dot of a layer's name: of "a.to_q.weight" "to_q". */
+static const char *
+last_part(const char *weight, size_t *size)
+{
+    const char *end = strrchr(weight, '.'), *start;
+
+    if (end == NULL)
+        end = weight + strlen(weight);
+    for (start = end; start > weight && start[-1] != '.'; start--)
+        ;
+    *size = (size_t)(end - start);
+    return start;
+}
+
+/* Layers that keep their numbers because one of their last name does. */
+static void
+spread(dfx_recipe *recipe, const dfx_item *kept)
+{
+    dfx_bundle *bundle = &recipe->conversion->bundle;
+    size_t size, other;
+    const char *name = last_part(kept->name, &size);
+
+    for (size_t i = 0; i < bundle->item_count; i++) {
+        dfx_item *item = &bundle->items[i];
+        const char *last = last_part(item->name, &other);
+
+        if (item->component != kept->component || item->encoding == NULL ||
+            other != size || memcmp(last, name, size) != 0)
+            continue;
+        item->encoding = NULL;
+        item->type = rest_of(recipe, item);
+        item->why = "has the name of a layer that stays";
+    }
+}
+
+static void
+spread_all(dfx_recipe *recipe)
+{
+    dfx_bundle *bundle = &recipe->conversion->bundle;
+
+    for (size_t i = 0; i < bundle->item_count; i++) {
+        const dfx_item *item = &bundle->items[i];
+        const dfx_encoding *encoding =
+            item->is_typed ? wish_of(recipe, item)->encoding : NULL;
+
+        if (encoding != NULL && encoding->by_last && item->encoding == NULL &&
+            item->expr->rank == 2)
+            spread(recipe, item);
+    }
 }
 
 /* What the rules and --keep see: "unet.conv_in.bias" in a folder, the whole
@@ -656,6 +706,7 @@ apply(dfx_recipe *recipe, dfx_error *err)
     for (size_t i = 0; i < c->bundle.item_count; i++)
         if (c->bundle.items[i].is_typed)
             DFX_TRY(choose(recipe, &c->bundle.items[i], err));
+    spread_all(recipe);
     if (c->options->quant.target_size > 0)
         DFX_TRY(dfx_budget_apply(c, importance_of, recipe, err));
     other = &recipe->wishes[recipe->wish_count - 1];

@@ -171,14 +171,17 @@ list_plain(dfx_conversion *conversion, uint32_t component,
     if (names == NULL)
         return dfx_fail_nomem(err);
     for (size_t i = 0; i < count; i++) {
-        const char *dot = strrchr(items[i].name, '.');
+        const char *dot = strrchr(items[i].name, '.'), *start;
 
         if (items[i].component != component || items[i].encoding != NULL ||
             items[i].expr->rank != 2 || dot == NULL ||
             strcmp(dot, ".weight") != 0)
             continue;
-        names[n] = dfx_arena_strndup(arena, items[i].name,
-                                     (size_t)(dot - items[i].name));
+        start = items[i].name;
+        if (conversion->components[component].encoding->by_last)
+            for (start = dot; start > items[i].name && start[-1] != '.';)
+                start--;
+        names[n] = dfx_arena_strndup(arena, start, (size_t)(dot - start));
         if (names[n++] == NULL)
             return dfx_fail_nomem(err);
     }

@@ -109,7 +109,7 @@ endif
 
 # By hand, with the Python libraries.
 EXTRA_DIST += tests/interop/containers_load.py tests/interop/diffusers_load.py \
-	tests/interop/gguf_load.py
+	tests/interop/forms_load.py tests/interop/gguf_load.py
 
 # What the tests of the tools share.
 EXTRA_DIST += tests/tools/tap.sh

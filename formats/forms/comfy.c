@@ -564,9 +564,9 @@ make(const dfx_encoding *encoding, dfx_arena *arena, const dfx_expr *x,
 }
 
 static const dfx_encoding encodings[] = {
-    {"comfy-fp8", 8, false, &fp8, make, NULL, NULL},
-    {"comfy-int8", 8, false, &int8, make, NULL, NULL},
-    {NULL, 0, false, NULL, NULL, NULL, NULL},
+    {"comfy-fp8", 8, false, false, &fp8, make, NULL, NULL},
+    {"comfy-int8", 8, false, false, &int8, make, NULL, NULL},
+    {NULL, 0, false, false, NULL, NULL, NULL, NULL},
 };
 
 const dfx_form dfx_form_comfy = {

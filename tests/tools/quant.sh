@@ -170,7 +170,8 @@ for name in nf4 nf4-dq fp4 fp4-dq bnb-int8 quanto-int8 quanto-float8 \
         jq -e '.quantization_config.quant_method' p/unet/config.json
     ok "... with the layers that stay" sh -c "
         jq -e '.quantization_config | .modules_to_not_convert //
-            .llm_int8_skip_modules | index(\"time_embedding.linear_1\")' \
+            .llm_int8_skip_modules | map(split(\".\") | last) |
+            index(\"linear_1\")' \
             p/unet/config.json"
     ok "... and nowhere else" sh -c \
         "! grep -q quantization_config p/vae/config.json"
