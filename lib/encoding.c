@@ -134,14 +134,129 @@ dfx_source_max(const dfx_expr *x, uint64_t first, uint64_t count, float *max,
     return DFX_OK;
 }
 
+/* ---- A whole weight -------------------------------------------------------
+ */
+
+struct dfx_whole {
+    omp_lock_t lock; /* over the rest; OpenMP's of GNU and LLVM hold no
+                        resource, so that it goes with the arena */
+    bool is_known;
+    float max;
+};
+
+dfx_status
+dfx_whole_new(dfx_arena *arena, dfx_whole **whole, dfx_error *err)
+{
+    *whole = dfx_arena_alloc(arena, sizeof **whole);
+    if (*whole == NULL)
+        return dfx_fail_nomem(err);
+    omp_init_lock(&(*whole)->lock);
+    return DFX_OK;
+}
+
+dfx_status
+dfx_whole_max(dfx_whole *whole, const dfx_expr *x, float *max, dfx_error *err)
+{
+    dfx_status status = DFX_OK;
+
+    omp_set_lock(&whole->lock);
+    if (!whole->is_known)
+        status = dfx_source_max(x, 0, x->elements, &whole->max, err);
+    whole->is_known = status == DFX_OK;
+    *max = whole->max;
+    omp_unset_lock(&whole->lock);
+    return status;
+}
+
+uint8_t
+dfx_e2m1_code(float x)
+{
+    /* Between the numbers; at one the even code wins. */
+    static const float bounds[] = {0.25F, 0.75F, 1.25F, 1.75F, 2.5F, 3.5F, 5};
+    float size = fabsf(x);
+    uint8_t code = 0;
+
+    while (code < 7 &&
+           (size > bounds[code] || (size == bounds[code] && code % 2 == 1)))
+        code++;
+    return (uint8_t)(code | (signbit(x) ? 8 : 0));
+}
+
+/* ---- NVFP4 -----------------------------------------------------------------
+ */
+
+enum { NVFP4 = 16 };
+
+static dfx_status
+nvfp4_whole(const dfx_expr *x, const void *state, float *scale, dfx_error *err)
+{
+    float max = 0;
+
+    /* The state is const for who pulls; what it knows is found once. */
+    DFX_TRY(dfx_whole_max((dfx_whole *)(uintptr_t)state, x, &max, err));
+    *scale = max > 0 ? max / 2688 : 1;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_nvfp4_whole(const dfx_expr *x, const void *state, uint64_t first,
+                uint64_t count, void *out, dfx_error *err)
+{
+    float scale;
+
+    (void)first;
+    (void)count;
+    DFX_TRY(nvfp4_whole(x, state, &scale, err));
+    memcpy(out, &scale, sizeof scale);
+    return DFX_OK;
+}
+
+dfx_status
+dfx_nvfp4_scale(const dfx_expr *x, const void *state, uint64_t first,
+                size_t count, uint8_t *byte, float *unit, dfx_error *err)
+{
+    float whole, max, scale;
+
+    DFX_TRY(nvfp4_whole(x, state, &whole, err));
+    DFX_TRY(dfx_source_max(x, first, count, &max, err));
+    scale = fminf(max / 6 / whole, 448);
+    dfx_cast(DFX_TYPE_F32, DFX_TYPE_F8_E4M3, &scale, byte, 1);
+    dfx_cast(DFX_TYPE_F8_E4M3, DFX_TYPE_F32, byte, &scale, 1);
+    *unit = whole * scale;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_nvfp4_codes(const dfx_expr *x, const void *state, uint64_t first,
+                size_t count, uint8_t *codes, dfx_error *err)
+{
+    uint64_t columns = x->shape[x->rank - 1], known = UINT64_MAX;
+    float unit = 0, number;
+    uint8_t byte;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t at = first + i, column = at % columns;
+        uint64_t start = at - column % NVFP4;
+        uint64_t left = columns - (column - column % NVFP4);
+
+        if (start != known)
+            DFX_TRY(dfx_nvfp4_scale(x, state, start,
+                                    left < NVFP4 ? (size_t)left : NVFP4, &byte,
+                                    &unit, err));
+        known = start;
+        DFX_TRY(dfx_source_numbers(x, at, 1, &number, err));
+        codes[i] = dfx_e2m1_code(unit > 0 ? number / unit : 0 * number);
+    }
+    return DFX_OK;
+}
+
 /* ---- Codes times scales -------------------------------------------------- */
 
 typedef struct scaled {
     const dfx_scaling *how;
     uint64_t columns; /* numbers that share a scale */
     dfx_type scale_type;
-    omp_lock_t *lock; /* over the scale of the whole */
-    float *whole;     /* NaN: not known yet */
+    dfx_whole *whole;
 } scaled;
 
 static float
@@ -156,23 +271,14 @@ static dfx_status
 scale_of(const dfx_expr *x, const scaled *s, uint64_t row, float *scale,
          dfx_error *err)
 {
-    dfx_status status = DFX_OK;
     float max = 0;
 
-    if (!s->how->is_whole) {
+    if (s->how->is_whole)
+        DFX_TRY(dfx_whole_max(s->whole, x, &max, err));
+    else
         DFX_TRY(dfx_source_max(x, row * s->columns, s->columns, &max, err));
-        *scale = s->how->scale(x->type, rounded(s, max));
-        return DFX_OK;
-    }
-    omp_set_lock(s->lock);
-    if (isnan(*s->whole)) {
-        status = dfx_source_max(x, 0, x->elements, &max, err);
-        if (status == DFX_OK)
-            *s->whole = s->how->scale(x->type, rounded(s, max));
-    }
-    *scale = *s->whole;
-    omp_unset_lock(s->lock);
-    return status;
+    *scale = s->how->scale(x->type, rounded(s, max));
+    return DFX_OK;
 }
 
 static dfx_status
@@ -235,28 +341,6 @@ pull_codes(const dfx_expr *x, const void *state, uint64_t first, uint64_t count,
     return DFX_OK;
 }
 
-/* The lock goes with the arena: OpenMP's of GNU and LLVM hold no resource. */
-static dfx_status
-make_state(dfx_arena *arena, const dfx_scaling *scaling, const dfx_expr *x,
-           dfx_type scale_type, scaled **out, dfx_error *err)
-{
-    scaled *s = dfx_arena_alloc(arena, sizeof *s);
-
-    if (s == NULL)
-        return dfx_fail_nomem(err);
-    *s = (scaled){.how = scaling,
-                  .columns = x->shape[x->rank - 1],
-                  .scale_type = scale_type,
-                  .lock = dfx_arena_alloc(arena, sizeof *s->lock),
-                  .whole = dfx_arena_alloc(arena, sizeof *s->whole)};
-    if (s->lock == NULL || s->whole == NULL)
-        return dfx_fail_nomem(err);
-    omp_init_lock(s->lock);
-    *s->whole = NAN;
-    *out = s;
-    return DFX_OK;
-}
-
 dfx_status
 dfx_encode_scaled(dfx_arena *arena, const dfx_scaling *scaling,
                   const dfx_expr *x, dfx_type scale_type, uint32_t scale_rank,
@@ -264,9 +348,14 @@ dfx_encode_scaled(dfx_arena *arena, const dfx_scaling *scaling,
                   dfx_error *err)
 {
     uint64_t shape[2] = {x->shape[0], 1};
-    scaled *s = NULL;
+    scaled *s = dfx_arena_alloc(arena, sizeof *s);
 
-    DFX_TRY(make_state(arena, scaling, x, scale_type, &s, err));
+    if (s == NULL)
+        return dfx_fail_nomem(err);
+    *s = (scaled){.how = scaling,
+                  .columns = x->shape[x->rank - 1],
+                  .scale_type = scale_type};
+    DFX_TRY(dfx_whole_new(arena, &s->whole, err));
     DFX_TRY(dfx_expr_part(arena, x, scaling->codes, x->rank, x->shape,
                           pull_codes, s, codes, err));
     return dfx_expr_part(arena, x, scale_type, scale_rank, shape, pull_scales,

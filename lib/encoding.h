@@ -32,6 +32,7 @@ struct dfx_encoding {
                      one keeps, all of that name keep */
     bool needs_config; /* config.json says how weights are stored: a single file
                           has no place for it */
+    unsigned columns;  /* a row is a multiple of so many */
     const void *facts; /* the form's */
     /* The parts of a matrix of finite floats. */
     dfx_status (*make)(const dfx_encoding *encoding, dfx_arena *arena,
@@ -73,6 +74,34 @@ DFX_CHECKED dfx_status dfx_source_numbers(const dfx_expr *x, uint64_t first,
 DFX_CHECKED dfx_status dfx_source_max(const dfx_expr *x, uint64_t first,
                                       uint64_t count, float *max,
                                       dfx_error *err);
+
+/* The largest magnitude of a whole weight, found when it is first asked for. */
+typedef struct dfx_whole dfx_whole;
+DFX_CHECKED dfx_status dfx_whole_new(dfx_arena *arena, dfx_whole **whole,
+                                     dfx_error *err);
+DFX_CHECKED dfx_status dfx_whole_max(dfx_whole *whole, const dfx_expr *x,
+                                     float *max, dfx_error *err);
+
+/* The code of dfx_e2m1 that is nearest; a tie goes to the even code. */
+uint8_t dfx_e2m1_code(float x);
+
+/*
+ * NVFP4: a scale of the whole weight, its largest magnitude / 2688 (6 * 448),
+ * one in E4M3 of each 16 numbers, and codes of E2M1. state is the dfx_whole.
+ */
+/* The part of one F32. */
+dfx_encode_part_fn dfx_nvfp4_whole;
+/* Of the numbers first .. first + count, at most 16: the byte, and what a code
+   of 1 is worth. */
+DFX_CHECKED dfx_status dfx_nvfp4_scale(const dfx_expr *x, const void *state,
+                                       uint64_t first, size_t count,
+                                       uint8_t *byte, float *unit,
+                                       dfx_error *err);
+/* Codes of numbers of one row; those of a block start at a multiple of 16 in
+   it. */
+DFX_CHECKED dfx_status dfx_nvfp4_codes(const dfx_expr *x, const void *state,
+                                       uint64_t first, size_t count,
+                                       uint8_t *codes, dfx_error *err);
 
 /* What a float is after an operation in that type: rounded, but F32 as it is.
  */

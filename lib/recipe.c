@@ -483,6 +483,12 @@ choose_encoding(dfx_recipe *recipe, dfx_item *item, const wish *w,
                                                     (int)size, word);
         return item->why == NULL ? dfx_fail_nomem(err) : DFX_OK;
     }
+    if (x->shape[1] % w->encoding->columns != 0) {
+        item->why = dfx_arena_printf(
+            arena, "rows of %" PRIu64 " are no whole blocks of %u", x->shape[1],
+            w->encoding->columns);
+        return item->why == NULL ? dfx_fail_nomem(err) : DFX_OK;
+    }
     item->encoding = w->encoding;
     if (item->type != DFX_TYPE_F16 && item->type != DFX_TYPE_BF16)
         item->type = DFX_TYPE_F32;

@@ -10,10 +10,9 @@
  */
 #include <config.h>
 
-#include <stdlib.h>
-#include <string.h>
+#include <math.h>
 
-#include "form.h"
+#include "encoding.h"
 #include "types.h"
 
 extern const dfx_form dfx_form_bfl;
@@ -138,7 +137,97 @@ join(dfx_joiner *j, const dfx_tensor *t, dfx_error *err)
                          : join_rows(j, t, layer, err);
 }
 
+/* ---- Writing
+ * ----------------------------------------------------------------- */
+
+static float
+fp8_scale(dfx_type source, float max)
+{
+    (void)source;
+    return fmaxf(max / 448, 1e-12F);
+}
+
+static float
+fp8_code(dfx_type source, float x, float scale)
+{
+    (void)source;
+    return fminf(fmaxf(x / scale, -448), 448);
+}
+
+static const dfx_scaling fp8 = {.codes = DFX_TYPE_F8_E4M3,
+                                .rounds = DFX_TYPE_COUNT,
+                                .scale = fp8_scale,
+                                .code = fp8_code};
+
+static dfx_status
+make_fp8(const dfx_encoding *encoding, dfx_arena *arena, const dfx_expr *x,
+         dfx_part_list *parts, dfx_error *err)
+{
+    const dfx_expr *codes = NULL, *scales = NULL;
+
+    DFX_TRY(dfx_encode_scaled(arena, encoding->facts, x, DFX_TYPE_F32, 1,
+                              &codes, &scales, err));
+    DFX_TRY(dfx_parts_push(parts, ".weight", codes, err));
+    return dfx_parts_push(parts, ".weight_scale", scales, err);
+}
+
+static dfx_status
+pull_nvfp4_codes(const dfx_expr *x, const void *state, uint64_t first,
+                 uint64_t count, void *out, dfx_error *err)
+{
+    uint8_t *p = out, codes[2];
+
+    for (uint64_t i = first; i < first + count; i++) {
+        DFX_TRY(dfx_nvfp4_codes(x, state, 2 * i, 2, codes, err));
+        *p++ = (uint8_t)(codes[0] | codes[1] << 4);
+    }
+    return DFX_OK;
+}
+
+static dfx_status
+pull_nvfp4_scales(const dfx_expr *x, const void *state, uint64_t first,
+                  uint64_t count, void *out, dfx_error *err)
+{
+    uint8_t *p = out;
+    float scale;
+
+    for (uint64_t i = first; i < first + count; i++)
+        DFX_TRY(dfx_nvfp4_scale(x, state, i * BLOCK, BLOCK, p++, &scale, err));
+    return DFX_OK;
+}
+
+static dfx_status
+make_nvfp4(const dfx_encoding *encoding, dfx_arena *arena, const dfx_expr *x,
+           dfx_part_list *parts, dfx_error *err)
+{
+    uint64_t shape[2] = {x->shape[0], x->shape[1] / 2};
+    const dfx_expr *codes = NULL, *scales = NULL, *whole = NULL, *one = NULL;
+    dfx_whole *state = NULL;
+
+    (void)encoding;
+    DFX_TRY(dfx_whole_new(arena, &state, err));
+    DFX_TRY(dfx_expr_part(arena, x, DFX_TYPE_U8, 2, shape, pull_nvfp4_codes,
+                          state, &codes, err));
+    shape[1] = x->shape[1] / BLOCK;
+    DFX_TRY(dfx_expr_part(arena, x, DFX_TYPE_F8_E4M3, 2, shape,
+                          pull_nvfp4_scales, state, &scales, err));
+    DFX_TRY(dfx_expr_part(arena, x, DFX_TYPE_F32, 0, shape, dfx_nvfp4_whole,
+                          state, &whole, err));
+    DFX_TRY(dfx_expr_const(arena, DFX_TYPE_F32, 0, NULL, 1, &one, err));
+    DFX_TRY(dfx_parts_push(parts, ".weight", codes, err));
+    DFX_TRY(dfx_parts_push(parts, ".weight_scale", scales, err));
+    DFX_TRY(dfx_parts_push(parts, ".weight_scale_2", whole, err));
+    return dfx_parts_push(parts, ".input_scale", one, err);
+}
+
+static const dfx_encoding encodings[] = {
+    {"bfl-fp8", 8, false, false, 1, &fp8, make_fp8, NULL, NULL},
+    {"bfl-nvfp4", 4.5, false, false, BLOCK, NULL, make_nvfp4, NULL, NULL},
+    {NULL, 0, false, false, 0, NULL, NULL, NULL, NULL},
+};
+
 const dfx_form dfx_form_bfl = {
     .method = "bfl",
     .join = join,
+    .encodings = encodings,
 };

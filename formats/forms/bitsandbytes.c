@@ -839,12 +839,12 @@ static const four_facts fp4 = {"fp4", STATE("fp4"), fp4_map, false};
 static const four_facts fp4_double = {"fp4", STATE("fp4"), fp4_map, true};
 
 static const dfx_encoding encodings[] = {
-    {"nf4", 4.5, false, true, &nf4, make_four, config, NULL},
-    {"nf4-dq", 4.127, false, true, &nf4_double, make_four, config, NULL},
-    {"fp4", 4.5, false, true, &fp4, make_four, config, NULL},
-    {"fp4-dq", 4.127, false, true, &fp4_double, make_four, config, NULL},
-    {"bnb-int8", 8, false, true, NULL, make_eight, config, NULL},
-    {NULL, 0, false, false, NULL, NULL, NULL, NULL},
+    {"nf4", 4.5, false, true, 1, &nf4, make_four, config, NULL},
+    {"nf4-dq", 4.127, false, true, 1, &nf4_double, make_four, config, NULL},
+    {"fp4", 4.5, false, true, 1, &fp4, make_four, config, NULL},
+    {"fp4-dq", 4.127, false, true, 1, &fp4_double, make_four, config, NULL},
+    {"bnb-int8", 8, false, true, 1, NULL, make_eight, config, NULL},
+    {NULL, 0, false, false, 0, NULL, NULL, NULL, NULL},
 };
 
 const dfx_form dfx_form_bitsandbytes = {

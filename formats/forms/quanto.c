@@ -530,11 +530,11 @@ config(const dfx_encoding *encoding, const dfx_bundle_component *component)
 static const unsigned four = 4, two = 2;
 
 static const dfx_encoding encodings[] = {
-    {"quanto-int8", 8, true, true, &int8, make_plain, config, NULL},
-    {"quanto-float8", 8, true, true, &float8, make_plain, config, NULL},
-    {"quanto-int4", 4.5, true, true, &four, make_packed, config, NULL},
-    {"quanto-int2", 2.5, true, true, &two, make_packed, config, NULL},
-    {NULL, 0, false, false, NULL, NULL, NULL, NULL},
+    {"quanto-int8", 8, true, true, 1, &int8, make_plain, config, NULL},
+    {"quanto-float8", 8, true, true, 1, &float8, make_plain, config, NULL},
+    {"quanto-int4", 4.5, true, true, 1, &four, make_packed, config, NULL},
+    {"quanto-int2", 2.5, true, true, 1, &two, make_packed, config, NULL},
+    {NULL, 0, false, false, 0, NULL, NULL, NULL, NULL},
 };
 
 const dfx_form dfx_form_quanto = {

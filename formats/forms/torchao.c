@@ -296,9 +296,9 @@ static const facts float8 = {
 };
 
 static const dfx_encoding encodings[] = {
-    {"torchao-int8", 8, false, true, &int8, make, config, annotate},
-    {"torchao-float8", 8, false, true, &float8, make, config, annotate},
-    {NULL, 0, false, false, NULL, NULL, NULL, NULL},
+    {"torchao-int8", 8, false, true, 1, &int8, make, config, annotate},
+    {"torchao-float8", 8, false, true, 1, &float8, make, config, annotate},
+    {NULL, 0, false, false, 0, NULL, NULL, NULL, NULL},
 };
 
 const dfx_form dfx_form_torchao = {

@@ -185,7 +185,7 @@ for name in nf4 nf4-dq fp4 fp4-dq bnb-int8 quanto-int8 quanto-float8 \
         "! grep -q quantization_config back/unet/config.json"
     rm -rf p q back p.dduf
 done
-for name in comfy-fp8 comfy-int8; do
+for name in comfy-fp8 comfy-int8 comfy-mxfp8 comfy-nvfp4 bfl-fp8 bfl-nvfp4; do
     ok "a file in $name" dfx-quant -q --type=$name model c.safetensors
     ok "... has matrices so" sh -c "dfx-inspect --json --tensors c.safetensors |
         jq -e '[.tensors[] | select(.stored_as == \"$name\")] | length > 100'"
