@@ -353,11 +353,32 @@ refuse_source(const dfx_index *index, const char *dst, dfx_error *err)
     return DFX_OK;
 }
 
-static dfx_status
-check_source(const dfx_index *index, const dfx_convert_options *options,
-             const char *dst, dfx_error *err)
+/*
+ * Is it nothing but other metadata for the file itself? Then its tensors stay
+ * as they are, and the new file, complete, may take its place: what is read
+ * from is the old one until the end.
+ */
+static bool
+is_edit(const dfx_index *index, const dfx_format *format, const char *dst,
+        const dfx_convert_options *options)
 {
-    DFX_TRY(refuse_source(index, dst, err));
+    return options->force && options->metadata_count > 0 &&
+           options->dtype == DFX_TYPE_COUNT && options->type_rules == NULL &&
+           options->only == NULL && options->graft_count == 0 &&
+           options->quant.type == NULL && options->quant.type_count == 0 &&
+           options->quant.target_size == 0 &&
+           options->quant.naming == DFX_NAMING_FULL && !format->is_folder &&
+           strcmp(index->format, format->name) == 0 &&
+           strcmp(index->path, dst) == 0;
+}
+
+static dfx_status
+check_source(const dfx_index *index, const dfx_format *format,
+             const dfx_convert_options *options, const char *dst,
+             dfx_error *err)
+{
+    if (!is_edit(index, format, dst, options))
+        DFX_TRY(refuse_source(index, dst, err));
     if (index->lacking.rule != NULL) {
         if (err != NULL)
             *err = index->lacking;
@@ -417,9 +438,10 @@ dfx_convert(const dfx_index *index, const dfx_identity *identity,
     DFX_TRY(dfx_target_choose(options, dst, &target, err));
     format = target.format;
     DFX_TRY(choose_layout(identity, format, &conversion.to, err));
-    DFX_TRY(check_source(index, options, dst, err));
+    DFX_TRY(check_source(index, format, options, dst, err));
     for (size_t i = 0; i < options->graft_count; i++)
-        DFX_TRY(check_source(options->grafts[i].index, options, dst, err));
+        DFX_TRY(
+            check_source(options->grafts[i].index, format, options, dst, err));
     DFX_TRY(dfx_plan_new(dst, format->is_folder, &conversion.plan, err));
     conversion.plan->force = options->force;
     conversion.plan->is_ours = format->is_ours;

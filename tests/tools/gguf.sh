@@ -68,4 +68,20 @@ status "nor has what is too large" 1 \
     dfx-convert --dtype=q8_0 large.safetensors large.gguf
 ok "... by rule" grep -qF '[quant.scale-overflow' err
 ok "... and nothing is left" sh -c '! ls large.gguf nan.gguf .dfx-* 2>/dev/null'
+# Metadata of the file itself
+cp m.gguf edit.gguf
+before=$(content edit.gguf)
+status "a file is no target of its own" 2 \
+    dfx-convert --metadata=general.name=x edit.gguf edit.gguf
+ok "... but for metadata, if one insists" \
+    dfx-convert -q -f --metadata=general.name=first edit.gguf edit.gguf
+ok "... which is there" sh -c \
+    'dfx-inspect --metadata edit.gguf | grep -qx "general.name: first"'
+ok "... and replaced" \
+    dfx-convert -q -f --metadata=general.name=second edit.gguf edit.gguf
+ok "... once" test "$(dfx-inspect --metadata edit.gguf |
+    grep -c '^general.name: second$')" = 1
+ok "... with the same tensors" test "$before" = "$(content edit.gguf)"
+status "and never with another type" 2 dfx-convert -f --dtype=f32 \
+    --metadata=general.name=x edit.gguf edit.gguf
 finish

@@ -49,6 +49,40 @@ jq -r '.rows[] | select(.[0] == "wan-bf16-5d") |
     sort >want
 ok "... has all tensors, that of five dimensions too" diff want got
 
+# A prefix that comes twice is taken off once: convert.py takes both.
+cat >twice.json <<'END'
+{"seed": 7, "tensors": [
+["model.diffusion_model.double_blocks.0.img_attn.proj.weight", "F16", [64, 64], -4, 0.0],
+["model.diffusion_model.x.model.diffusion_model.weight", "F16", [64, 64], -4, 0.0]
+]}
+END
+mksynth twice.json twice.safetensors
+ok "a prefix that comes twice" \
+    dfx-quant -q --naming=comfy twice.safetensors twice.gguf
+ok "... is taken off once" sh -c 'dfx-inspect --tensors twice.gguf |
+    grep -q "^x.model.diffusion_model.weight "'
+
+# Rows of zeros: bitsandbytes and others divide by their scale.
+cat >zeros.json <<'END'
+{"seed": 7, "tensors": [
+["zero.weight", "F32", [32, 64], -4, 0.0, "const"],
+["half.weight", "F32", [32, 64], -4, 0.0]
+]}
+END
+mksynth zeros.json zeros.safetensors
+mkdir zeros
+mv zeros.safetensors zeros/diffusion_pytorch_model.safetensors
+echo '{"_class_name": "Other"}' >zeros/config.json
+for name in bnb-int8 nf4 nf4-dq fp4 quanto-int8 quanto-int4 torchao-int8 \
+    torchao-float8 comfy-fp8 comfy-int8 comfy-nvfp4 comfy-mxfp8 bfl-fp8 \
+    bfl-nvfp4; do
+    ok "a weight of zeros in $name" sh -c "
+        dfx-quant -q -f --type=$name zeros z &&
+        dfx-convert -q -f --dtype=f32 z numbers"
+    ok "... is zeros" sh -c 'dfx-inspect --json --hash --tensors numbers |
+        jq -e ".hash.tensors[\"zero.weight\"] == \"9f1dcbc35c350d6027f98be0f5c8b43b42ca52b7604459c0c42be3aa88913d47\""'
+done
+
 # ---- What becomes of which tensor -------------------------------------------
 
 mksynth --sparse --case sd15-unet-bare \
