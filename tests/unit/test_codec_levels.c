@@ -9,8 +9,8 @@
 #include "codec_rows.h"
 #include "tap.h"
 
-/* Blocks of 256: more than twice what any level has side by side, and one. */
-enum { NUMBERS = 256 * 33, GUARD = 64 };
+/* Blocks of 256: twice what any level has side by side, and one; and once. */
+enum { NUMBERS = 256 * 33, FEWER = 256 * 17, GUARD = 64 };
 
 /* ---- More rows -------------------------------------------------------------
  */
@@ -137,25 +137,26 @@ static bool
 same_row(const dfx_codec *codec, const dfx_codec *plain, const row_kind *row,
          uint64_t seed)
 {
-    static const size_t few[] = {1, 2, 7, 8, 9, 15, 16, 17};
+    static const size_t few[] = {1, 9, 15};
     float *x = malloc(NUMBERS * sizeof *x);
     float *weights = malloc(NUMBERS * sizeof *weights);
     bool good = true;
 
     for (int kind = 0; kind < KINDS; kind++) {
+        int count = kind == 0 ? NUMBERS : FEWER;
         uint64_t state = seed;
         const float *importance;
 
-        for (int i = 0; i < NUMBERS; i++)
+        for (int i = 0; i < count; i++)
             x[i] = row->make(&state, i);
         importance =
-            make_importance(kind, &state, NUMBERS, weights) ? weights : NULL;
+            make_importance(kind, &state, count, weights) ? weights : NULL;
         if (!same_blocks(codec, plain, x, importance,
-                         NUMBERS / codec->unit.elements)) {
+                         (size_t)count / codec->unit.elements)) {
             printf("# by importance %d\n", kind);
             good = false;
         }
-        for (size_t i = 0; kind < 2 && i < sizeof few / sizeof *few; i++)
+        for (size_t i = 0; kind == 0 && i < sizeof few / sizeof *few; i++)
             good = same_blocks(codec, plain, x, importance, few[i]) && good;
     }
     free(weights);
