@@ -69,10 +69,10 @@ make_points(const dfx_grid *grid, int elements, int bits,
 #pragma GCC unroll 16
             for (int j = 0; j < elements / 2; j++) {
                 int at = half * elements / 2 + j;
-                lanes v = index_pick_low(tables->product[at], codes);
+                lanes v = index_pick(tables->product[at], codes);
 
                 product[half] += v;
-                square[half] += index_pick_low(tables->square[at], codes);
+                square[half] += index_pick(tables->square[at], codes);
                 least[half] = lanes_min(least[half], v);
                 codes = index_shift(codes, bits);
             }

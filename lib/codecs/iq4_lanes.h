@@ -11,12 +11,28 @@
 static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                       1,    13,   25,  38,  53,  69,  89,  113};
 
-/* The same, and what is half way from each to the next. */
-static const float iq4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                     1,    13,   25,  38,  53,  69,  89,  113};
-static const float iq4_middles[16 + 3] = {-115.5f, -93.5f, -74,   -57, -42,
-                                          -28.5f,  -16,    -4.5f, 7,   19,
-                                          31.5f,   45.5f,  61,    79,  101};
+/*
+ * A code is found bit by bit, the highest first, and its bit i goes to place
+ * 3 - i. So what is known is in the low bits, and tables need 8 numbers; they
+ * have them twice. Of a code without its lowest bit: the values with and
+ * without that; and of what is known of it, what is half way to the values
+ * beyond: one for all, for each quarter, eighth and end.
+ */
+static const float iq4_even[16] = {-127, 1, -49, 53, -83, 25, -22, 89,
+                                   -127, 1, -49, 53, -83, 25, -22, 89};
+static const float iq4_odd[16] = {-104, 13, -35, 69, -65, 38, -10, 113,
+                                  -104, 13, -35, 69, -65, 38, -10, 113};
+static const float iq4_half = -4.5f;
+static const float iq4_quarters[16] = {-57, 45.5f, -57, 45.5f, -57, 45.5f,
+                                       -57, 45.5f, -57, 45.5f, -57, 45.5f,
+                                       -57, 45.5f, -57, 45.5f};
+static const float iq4_eighths[16] = {-93.5f, 19, -28.5f, 79, -93.5f, 19,
+                                      -28.5f, 79, -93.5f, 19, -28.5f, 79,
+                                      -93.5f, 19, -28.5f, 79};
+static const float iq4_ends[16] = {-115.5f, 7, -42, 61, -74, 31.5f, -16, 101,
+                                   -115.5f, 7, -42, 61, -74, 31.5f, -16, 101};
+static const uint8_t iq4_codes[16] = {0, 8, 4, 12, 2, 10, 6, 14,
+                                      1, 9, 5, 13, 3, 11, 7, 15};
 
 /* ---- Decoding -------------------------------------------------------------
  */
@@ -65,17 +81,29 @@ decode_IQ4_XS(const uint8_t *b, float *out, size_t count)
 /* ---- Searching -------------------------------------------------------------
  */
 
-/* The code whose value is nearest; of two as near the upper one. What is no
-   number gets 1, as in iq4.c. */
+/* Finds all but the lowest bit, and where that is set: the code whose value is
+   nearest, of two as near the upper one. What is no number gets 1, as in iq4.c.
+ */
 INLINE lane_index
-nearest_value(lanes v)
+find_value(lanes v, lane_mask *lowest)
 {
     lane_index i =
-        index_add(lanes_up_to(lanes_of(iq4_middles[7]), v), (lane_index){0}, 8);
+        index_add(lanes_up_to(lanes_of(iq4_half), v), (lane_index){0}, 1);
 
-    i = index_add(lanes_up_to(index_pick(iq4_middles + 3, i), v), i, 4);
-    i = index_add(lanes_up_to(index_pick(iq4_middles + 1, i), v), i, 2);
-    return index_add(mask_not(lanes_less(v, index_pick(iq4_middles, i))), i, 1);
+    i = index_add(lanes_up_to(index_pick(iq4_quarters, i), v), i, 2);
+    i = index_add(lanes_up_to(index_pick(iq4_eighths, i), v), i, 4);
+    *lowest = mask_not(lanes_less(v, index_pick(iq4_ends, i)));
+    return i;
+}
+
+INLINE lanes
+nearest_value(lanes v)
+{
+    lane_mask lowest;
+    lane_index i = find_value(v, &lowest);
+
+    return lanes_choose(lowest, index_pick(iq4_odd, i),
+                        index_pick(iq4_even, i));
 }
 
 INLINE void
@@ -88,7 +116,7 @@ try_values(int trials, const lanes *x, const lanes *weights,
     for (int i = 0; i < 32; i++)
 #pragma GCC unroll 16
         for (int t = 0; t < trials; t++) {
-            lanes q = index_pick(iq4_levels, nearest_value(inverse[t] * x[i]));
+            lanes q = nearest_value(inverse[t] * x[i]);
 
             fits[t].product += weights[i] * q * x[i];
             fits[t].square += weights[i] * q * q;
@@ -100,7 +128,7 @@ INLINE lanes
 search_values(const lanes *x, const lanes *weights)
 {
     enum { SHIFT = 7, TRIALS = 5 };
-    const lanes zero = lanes_of(0), end = lanes_of(iq4_levels[0]);
+    const lanes zero = lanes_of(0), end = lanes_of((float)iq4_values[0]);
     lanes max = farthest(32, x), scale, best, inverse[TRIALS];
     lanes_fit fits[TRIALS];
     lane_mask some;
@@ -113,7 +141,8 @@ search_values(const lanes *x, const lanes *weights)
     for (int first = -SHIFT; first <= SHIFT; first += TRIALS) {
 #pragma GCC unroll 16
         for (int t = 0; t < TRIALS; t++)
-            inverse[t] = lanes_of((float)(first + t) + iq4_levels[0]) / max;
+            inverse[t] =
+                lanes_of((float)(first + t) + (float)iq4_values[0]) / max;
         try_values(TRIALS, x, weights, inverse, fits);
 #pragma GCC unroll 16
         for (int t = 0; t < TRIALS; t++) {
@@ -158,12 +187,19 @@ inverse_or_zero(lanes d)
 INLINE void
 put_values(const float *x, float inverse, uint8_t *out)
 {
-    uint8_t codes[32];
+    uint8_t found[32];
+    bytes16 low, high;
 
-    for (int i = 0; i < 32; i += LANES)
-        index_store_bytes(codes + i,
-                          nearest_value(lanes_of(inverse) * lanes_load(x + i)));
-    store16(out, load16(codes) | load16(codes + 16) << 4);
+    for (int i = 0; i < 32; i += LANES) {
+        lane_mask lowest;
+        lane_index index =
+            find_value(lanes_of(inverse) * lanes_load(x + i), &lowest);
+
+        index_store_bytes(found + i, index_add(lowest, index, 8));
+    }
+    low = look_up(load16(iq4_codes), load16(found));
+    high = look_up(load16(iq4_codes), load16(found + 16));
+    store16(out, low | high << 4);
 }
 
 static bool

@@ -178,7 +178,7 @@ index_shift(lane_index index, int bits)
 }
 
 INLINE lanes
-index_pick_low(const float *table, lane_index index)
+index_pick(const float *table, lane_index index)
 {
     return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
 }
@@ -196,17 +196,6 @@ index_choose(lane_mask condition, int yes, lane_index no)
 {
     return _mm256_blendv_epi8(no, _mm256_set1_epi32(yes),
                               _mm256_castps_si256(condition));
-}
-
-INLINE lanes
-index_pick(const float *table, lane_index index)
-{
-    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index);
-    __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index);
-
-    /* By the sign: bit 3 of the index. */
-    return _mm256_blendv_ps(low, high,
-                            _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
 }
 
 INLINE void

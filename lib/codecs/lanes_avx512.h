@@ -186,7 +186,7 @@ index_shift(lane_index index, int bits)
 /* What a table has there that repeats after 8 numbers; of an index no more than
    the low bits count. */
 INLINE lanes
-index_pick_low(const float *table, lane_index index)
+index_pick(const float *table, lane_index index)
 {
     return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
 }
@@ -203,13 +203,6 @@ INLINE lane_index
 index_choose(lane_mask condition, int yes, lane_index no)
 {
     return _mm512_mask_mov_epi32(no, condition, _mm512_set1_epi32(yes));
-}
-
-/* What a table of 16 numbers has there. */
-INLINE lanes
-index_pick(const float *table, lane_index index)
-{
-    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table));
 }
 
 INLINE void
