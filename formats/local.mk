@@ -3,6 +3,9 @@ include formats/list.am
 lib_libdfxcore_la_SOURCES += formats/registry.c \
 	formats/architectures.c \
 	formats/dduf.h formats/dduf_archive.c formats/dduf_rules.c formats/dduf_write.c \
+	formats/forms/bitsandbytes.h formats/forms/bitsandbytes_write.c \
+	formats/forms/comfy.h formats/forms/comfy_write.c \
+	formats/forms/quanto.h formats/forms/quanto_write.c \
 	formats/folder.h formats/folder_audit.c formats/folder_kinds.def \
 	formats/folder_parts.c formats/folder_scan.c \
 	formats/folder_weights.c formats/folder_write.c \

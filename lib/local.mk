@@ -82,6 +82,7 @@ lib_libdfxcore_la_SOURCES = \
 	lib/unjoin.c \
 	lib/version.c \
 	lib/view.c \
+	lib/wishes.c lib/wishes.h \
 	lib/written.c lib/written.h
 
 # A SIMD level is a library of its own because it has flags of its own.

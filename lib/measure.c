@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index.h"
 #include "types.h"
 #include "written.h"
 
@@ -123,13 +124,11 @@ count_bins(const dfx_expr *x, double max, uint64_t *histogram, dfx_error *err)
     return status;
 }
 
-/* One tensor of a plan, by the piece that it is. */
+/* A tensor as it was meant, and as it is there. */
 typedef struct task {
-    const dfx_plan_file *file;
-    const dfx_plan_tensor *tensor;
-    const dfx_expr *expr;
-    const dfx_io *io; /* of the file that was written */
-    dfx_measurement result;
+    const dfx_expr *expr; /* its numbers before any cast are the source's */
+    dfx_tensor there;
+    dfx_measurement result; /* its head is filled in */
 } task;
 
 /* Its numbers before and after, as floats. */
@@ -137,18 +136,8 @@ static dfx_status
 two_sides(dfx_arena *arena, const task *t, const dfx_expr **source,
           const dfx_expr **written, dfx_error *err)
 {
-    dfx_tensor there = {
-        .name = t->tensor->name,
-        .type = t->tensor->type,
-        .rank = t->tensor->rank,
-        .shape = t->tensor->shape,
-        .data = {.io = t->io,
-                 .offset = t->tensor->offset,
-                 .size = t->tensor->size},
-    };
-
     DFX_TRY(dfx_expr_uncast(arena, t->expr, source, err));
-    DFX_TRY(dfx_expr_tensor(arena, &there, written, err));
+    DFX_TRY(dfx_expr_tensor(arena, &t->there, written, err));
     if (dfx_type_class((*source)->type) == DFX_CLASS_BLOCK)
         DFX_TRY(dfx_expr_cast(arena, *source, DFX_TYPE_F32, source, err));
     if (dfx_type_class((*written)->type) == DFX_CLASS_BLOCK)
@@ -164,7 +153,6 @@ measure(task *t, dfx_error *err)
     const dfx_expr *source = NULL, *written = NULL;
     dfx_status status = two_sides(&arena, t, &source, &written, err);
 
-    *m = (dfx_measurement){.file = t->file, .tensor = t->tensor};
     if (status == DFX_OK)
         status =
             dfx_measure_range(source, written, 0, source->elements, m, err);
@@ -174,7 +162,7 @@ measure(task *t, dfx_error *err)
         status = count_bins(written, m->max, m->histogram[1], err);
     dfx_arena_fini(&arena);
     if (status != DFX_OK)
-        dfx_error_in_tensor(err, t->tensor->name);
+        dfx_error_in_tensor(err, m->name);
     return status;
 }
 
@@ -182,8 +170,9 @@ measure(task *t, dfx_error *err)
 
 typedef struct work {
     const dfx_run_options *options;
-    dfx_io **ios; /* owned, one an output; NULL where none is needed */
-    task *tasks;  /* owned */
+    dfx_io **ios;     /* owned, one an output; NULL where none is needed */
+    dfx_index *index; /* owned: the target, if it has weights in parts; NULL */
+    task *tasks;      /* owned */
     size_t count, capacity;
     uint64_t bytes, done;
     dfx_status status;
@@ -206,17 +195,70 @@ add_tasks(work *w, const dfx_plan *plan, size_t output)
             file->pieces[i].expr->bytes != t->size)
             continue;
         next++;
-        if (t->source_type == t->type || t->size == 0)
+        if (t->source_type == t->type || t->size == 0 || t->encoding != NULL)
             continue;
         if (w->ios[output] == NULL)
             DFX_TRY(dfx_written_open(plan, output, &w->ios[output], w->err));
         if (!dfx_grow(&w->tasks, &w->capacity, w->count, sizeof *w->tasks))
             return dfx_fail_nomem(w->err);
-        w->tasks[w->count++] = (task){.file = &file->view,
-                                      .tensor = t,
-                                      .expr = file->pieces[i].expr,
-                                      .io = w->ios[output]};
+        w->tasks[w->count++] = (task){
+            .expr = file->pieces[i].expr,
+            .there = {.name = t->name,
+                      .type = t->type,
+                      .rank = t->rank,
+                      .shape = t->shape,
+                      .data = {.io = w->ios[output],
+                               .offset = t->offset,
+                               .size = t->size}},
+            .result = {.path = file->view.path,
+                       .name = t->name,
+                       .type = dfx_type_name(t->type),
+                       .source_type = t->source_type,
+                       .rank = t->rank,
+                       .shape = t->shape,
+                       .bytes = t->size},
+        };
         w->bytes += t->size;
+    }
+    return DFX_OK;
+}
+
+/* Weights in parts are what the target has when it is read as a model. */
+static dfx_status
+add_weights(work *w, const dfx_plan *plan)
+{
+    if (plan->weight_count == 0)
+        return DFX_OK;
+    DFX_TRY(dfx_open(plan->dst, NULL, &w->index, w->err));
+    for (size_t i = 0; i < plan->weight_count; i++) {
+        const dfx_plan_weight *weight = &plan->weights[i];
+        uint32_t component =
+            dfx_index_find_component(w->index, weight->component);
+        const dfx_tensor *t =
+            component == UINT32_MAX
+                ? NULL
+                : dfx_index_find(w->index, component, weight->name);
+        uint64_t stored = 0;
+
+        if (t == NULL || t->composite == NULL)
+            return dfx_fail(w->err, DFX_RULE_VERIFY_DIFFERS, DFX_NO_OFFSET,
+                            "\"%s\" does not read back as a weight in parts",
+                            weight->name);
+        if (!dfx_grow(&w->tasks, &w->capacity, w->count, sizeof *w->tasks))
+            return dfx_fail_nomem(w->err);
+        (void)dfx_tensor_form(t, &stored);
+        w->tasks[w->count++] = (task){
+            .expr = weight->source,
+            .there = *t,
+            .result = {.path = weight->component,
+                       .name = weight->name,
+                       .type = weight->encoding,
+                       .source_type = dfx_expr_source_type(weight->source),
+                       .rank = weight->source->rank,
+                       .shape = weight->source->shape,
+                       .bytes = stored},
+        };
+        w->bytes += stored;
     }
     return DFX_OK;
 }
@@ -242,7 +284,7 @@ static void
 end_task(work *w, const task *t, dfx_status status, const dfx_error *err)
 {
     omp_set_lock(&w->lock);
-    w->done += t->tensor->size;
+    w->done += t->result.bytes;
     if (status != DFX_OK && w->status == DFX_OK) {
         w->status = status;
         if (w->err != NULL)
@@ -288,11 +330,14 @@ dfx_plan_measure(const dfx_plan *plan, const dfx_run_options *options,
     for (size_t i = 0; i < plan->output_count && status == DFX_OK; i++)
         status = add_tasks(&w, plan, i);
     if (status == DFX_OK)
+        status = add_weights(&w, plan);
+    if (status == DFX_OK)
         status = do_tasks(&w);
     for (size_t i = 0; i < w.count && status == DFX_OK; i++)
         found(context, &w.tasks[i].result);
     for (size_t i = 0; w.ios != NULL && i < plan->output_count; i++)
         dfx_io_close(w.ios[i]);
+    dfx_index_free(w.index);
     free(w.ios);
     free(w.tasks);
     return status;

@@ -48,6 +48,7 @@ dfx_plan_free(dfx_plan *plan)
     free(plan->views);
     free(plan->notes);
     free(plan->explanations);
+    free(plan->weights);
     dfx_arena_fini(&plan->arena);
     free(plan);
 }
@@ -151,14 +152,13 @@ compare_explanations(const void *a, const void *b)
 }
 
 dfx_status
-dfx_plan_explain(dfx_plan *plan, const dfx_expr *expr, const char *component,
-                 const char *why, dfx_error *err)
+dfx_plan_explain(dfx_plan *plan, const dfx_explanation *explanation,
+                 dfx_error *err)
 {
     if (!dfx_grow(&plan->explanations, &plan->explanation_capacity,
                   plan->explanation_count, sizeof *plan->explanations))
         return dfx_fail_nomem(err);
-    plan->explanations[plan->explanation_count++] =
-        (dfx_explanation){expr, component, why};
+    plan->explanations[plan->explanation_count++] = *explanation;
     plan->is_explained = false;
     return DFX_OK;
 }
@@ -198,13 +198,20 @@ dfx_plan_add_tensor(dfx_plan *plan, size_t output, const char *name,
         .source_type = dfx_expr_source_type(expr),
         .component = known.component,
         .why = known.why,
+        .encoding = known.encoding,
     };
 
     if (made.name == NULL || made.from == NULL ||
         !dfx_grow(&file->tensors, &file->tensor_capacity,
                   file->view.tensor_count, sizeof *file->tensors))
         return dfx_fail_nomem(err);
-    made.source_size = dfx_type_bytes(made.source_type, expr->elements);
+    if (known.encoding == NULL)
+        made.source_size = dfx_type_bytes(made.source_type, expr->elements);
+    else if (known.source != NULL) {
+        made.source_type = dfx_expr_source_type(known.source);
+        made.source_size =
+            dfx_type_bytes(made.source_type, known.source->elements);
+    }
     DFX_TRY(dfx_plan_add_piece(plan, output, expr, err));
     file->tensors[file->view.tensor_count++] = made;
     return DFX_OK;

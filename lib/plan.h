@@ -41,7 +41,16 @@ typedef struct dfx_output {
 typedef struct dfx_explanation {
     const dfx_expr *expr;
     const char *component, *why;
+    const char *encoding;   /* of a part of a weight: what that is written as */
+    const dfx_expr *source; /* the weight, in the first of its parts */
 } dfx_explanation;
+
+/* A weight that is written in parts. */
+typedef struct dfx_plan_weight {
+    const char *component; /* its folder; "": there is none */
+    const char *name, *encoding;
+    const dfx_expr *source;
+} dfx_plan_weight;
 
 struct dfx_plan {
     dfx_arena arena;
@@ -57,7 +66,9 @@ struct dfx_plan {
     size_t output_count, output_capacity;
     dfx_explanation *explanations; /* owned */
     size_t explanation_count, explanation_capacity;
-    bool is_explained; /* they are sorted */
+    bool is_explained;        /* they are sorted */
+    dfx_plan_weight *weights; /* owned */
+    size_t weight_count, weight_capacity;
     const char **notes;
     size_t note_count, note_capacity;
     uint64_t bytes;
@@ -99,10 +110,10 @@ DFX_CHECKED dfx_status dfx_plan_add_sum_piece(dfx_plan *plan, size_t output,
 /* Takes io: the plan closes it, also when this fails. */
 DFX_CHECKED dfx_status dfx_plan_take_io(dfx_plan *plan, dfx_io *io,
                                         dfx_error *err);
-/* What dfx_plan_add_tensor then says of a tensor of that expression; both texts
-   live as long as the plan, or are NULL. */
-DFX_CHECKED dfx_status dfx_plan_explain(dfx_plan *plan, const dfx_expr *expr,
-                                        const char *component, const char *why,
+/* What dfx_plan_add_tensor then says of a tensor of that expression; what is
+   said lives as long as the plan, or is NULL. */
+DFX_CHECKED dfx_status dfx_plan_explain(dfx_plan *plan,
+                                        const dfx_explanation *explanation,
                                         dfx_error *err);
 DFX_CHECKED dfx_status dfx_plan_note(dfx_plan *plan, dfx_error *err,
                                      const char *fmt, ...) DFX_PRINTF(3, 4);

@@ -60,7 +60,9 @@ add_parts(dfx_conversion *conversion, const dfx_item *item, dfx_error *err)
         DFX_TRY(
             dfx_bundle_add(&conversion->bundle, item->component, name, x, err));
         added = &conversion->bundle.items[conversion->bundle.item_count - 1];
-        DFX_TRY(dfx_plan_explain(conversion->plan, x, item->part, NULL, err));
+        DFX_TRY(dfx_plan_explain(
+            conversion->plan,
+            &(dfx_explanation){.expr = x, .component = item->part}, err));
         added->part = item->part;
     }
     return DFX_OK;
@@ -72,10 +74,20 @@ add_encoded(dfx_conversion *conversion, const dfx_item *item, dfx_error *err)
 {
     dfx_arena *arena = &conversion->plan->arena;
     size_t layer = strlen(item->name) - strlen(".weight");
+    dfx_plan *plan = conversion->plan;
     dfx_part_list parts = {.count = 0};
 
     DFX_TRY(
         item->encoding->make(item->encoding, arena, item->expr, &parts, err));
+    if (!dfx_grow(&plan->weights, &plan->weight_capacity, plan->weight_count,
+                  sizeof *plan->weights))
+        return dfx_fail_nomem(err);
+    plan->weights[plan->weight_count++] = (dfx_plan_weight){
+        .component = conversion->components[item->component].name,
+        .name = item->name,
+        .encoding = item->encoding->name,
+        .source = item->expr,
+    };
     for (size_t i = 0; i < parts.count; i++) {
         const char *name = dfx_arena_printf(arena, "%.*s%s", (int)layer,
                                             item->name, parts.items[i].suffix);
@@ -84,8 +96,13 @@ add_encoded(dfx_conversion *conversion, const dfx_item *item, dfx_error *err)
             return dfx_fail_nomem(err);
         DFX_TRY(dfx_bundle_add(&conversion->bundle, item->component, name,
                                parts.items[i].expr, err));
-        DFX_TRY(dfx_plan_explain(conversion->plan, parts.items[i].expr,
-                                 item->part, NULL, err));
+        DFX_TRY(dfx_plan_explain(
+            plan,
+            &(dfx_explanation){.expr = parts.items[i].expr,
+                               .component = item->part,
+                               .encoding = item->encoding->name,
+                               .source = i == 0 ? item->expr : NULL},
+            err));
     }
     return DFX_OK;
 }

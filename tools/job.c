@@ -222,6 +222,7 @@ json_tensor(const dfx_plan_tensor *t)
                  dfx_json_text(dfx_type_name(t->source_type)));
     dfx_json_add(object, "source_bytes", dfx_json_count(t->source_size));
     dfx_json_add(object, "component", dfx_json_text(t->component));
+    dfx_json_add(object, "encoding", dfx_json_text(t->encoding));
     dfx_json_add(object, "why", dfx_json_text(t->why));
     return object;
 }

@@ -76,12 +76,11 @@ put_text(FILE *out, const char *text)
 }
 
 static size_t
-type_index(const page *p, dfx_type type)
+type_index(const page *p, const char *type)
 {
     size_t i = 0;
 
-    while (i < p->types.count &&
-           strcmp(p->types.items[i].what, dfx_type_name(type)) != 0)
+    while (i < p->types.count && strcmp(p->types.items[i].what, type) != 0)
         i++;
     return i;
 }
@@ -164,7 +163,7 @@ range_of(const quant_report *report, int *low, int *decades)
 
     for (size_t i = 0; i < report->count; i++) {
         const dfx_measurement *m = &report->items[i];
-        double relative = quant_figures_of(m, m->tensor->size).relative;
+        double relative = quant_figures_of(m, m->bytes).relative;
 
         if (relative > 0) {
             least = fmin(least, relative);
@@ -181,7 +180,7 @@ static void
 put_bar(const page *p, size_t i, int low, int decades)
 {
     const dfx_measurement *m = &p->report->items[i];
-    quant_figures f = quant_figures_of(m, m->tensor->size);
+    quant_figures f = quant_figures_of(m, m->bytes);
     double step = (double)(WIDTH - LEFT) / (double)p->report->count;
     double height =
         f.relative > 0 ? (log10(f.relative) - low) / decades * HEIGHT : 0;
@@ -191,10 +190,10 @@ put_bar(const page *p, size_t i, int low, int decades)
             "style=\"fill:var(--c%zu)\"><title>",
             LEFT + step * (double)i, HEIGHT - height,
             step > 3 ? step - 1 : step, height,
-            type_index(p, m->tensor->type) % COLOURS);
-    put_text(p->out, m->tensor->name);
-    fprintf(p->out, "\n%s, relative RMSE %.5f</title></rect>\n",
-            dfx_type_name(m->tensor->type), f.relative);
+            type_index(p, m->type) % COLOURS);
+    put_text(p->out, m->name);
+    fprintf(p->out, "\n%s, relative RMSE %.5f</title></rect>\n", m->type,
+            f.relative);
 }
 
 static void
@@ -308,16 +307,15 @@ put_histogram(const page *p)
 static void
 put_row(const page *p, const dfx_measurement *m)
 {
-    quant_figures f = quant_figures_of(m, m->tensor->size);
+    quant_figures f = quant_figures_of(m, m->bytes);
     char shape[128];
 
     fprintf(p->out, "<tr><td>");
-    put_text(p->out, m->tensor->name);
-    fprintf(
-        p->out, "<td>%s<td>%s<td>%s<td>%.5f<td>%.3e<td>%.6f",
-        dfx_type_name(m->tensor->source_type), dfx_type_name(m->tensor->type),
-        dfx_shape_print(m->tensor->shape, m->tensor->rank, shape, sizeof shape),
-        f.relative, f.max, f.cosine);
+    put_text(p->out, m->name);
+    fprintf(p->out, "<td>%s<td>%s<td>%s<td>%.5f<td>%.3e<td>%.6f",
+            dfx_type_name(m->source_type), m->type,
+            dfx_shape_print(m->shape, m->rank, shape, sizeof shape), f.relative,
+            f.max, f.cosine);
     if (isfinite(f.sqnr))
         fprintf(p->out, "<td>%.2f</tr>\n", f.sqnr);
     else
@@ -345,7 +343,7 @@ compare_errors(const void *a, const void *b)
 
     if (ex != ey)
         return (ex < ey) - (ex > ey);
-    return strcmp(x->tensor->name, y->tensor->name);
+    return strcmp(x->name, y->name);
 }
 
 static void

@@ -69,7 +69,7 @@ quant_report_sum(const quant_report *report, uint64_t *bytes)
             sum.histogram[0][b] += m->histogram[0][b];
             sum.histogram[1][b] += m->histogram[1][b];
         }
-        *bytes += m->tensor->size;
+        *bytes += m->bytes;
     }
     return sum;
 }
@@ -91,7 +91,7 @@ quant_tally_add(quant_tallies *tallies, const char *what,
     }
     if (i == tallies->count)
         tallies->items[tallies->count++] = (quant_tally){.what = what};
-    tallies->items[i].tensors++;
+    tallies->items[i].tensors += t->encoding == NULL || t->source_size > 0;
     tallies->items[i].before += t->source_size;
     tallies->items[i].after += t->size;
 }
@@ -107,7 +107,9 @@ quant_tally_plan(const dfx_plan *plan, quant_tallies *types,
         for (size_t j = 0; j < files[i].tensor_count; j++) {
             const dfx_plan_tensor *t = &files[i].tensors[j];
 
-            quant_tally_add(types, dfx_type_name(t->type), t);
+            quant_tally_add(
+                types,
+                t->encoding != NULL ? t->encoding : dfx_type_name(t->type), t);
             if (t->why != NULL)
                 quant_tally_add(reasons, t->why, t);
             quant_tally_add(components,
@@ -186,10 +188,10 @@ print_figures(const quant_report *report, const dfx_colours *colours)
     for (size_t i = 0; i < report->count; i++) {
         const dfx_measurement *m = &report->items[i];
 
-        dfx_table_cell(&table, m->tensor->name);
-        dfx_table_cell(&table, dfx_type_name(m->tensor->source_type));
-        dfx_table_cell(&table, dfx_type_name(m->tensor->type));
-        figure_cells(&table, m, m->tensor->size);
+        dfx_table_cell(&table, m->name);
+        dfx_table_cell(&table, dfx_type_name(m->source_type));
+        dfx_table_cell(&table, m->type);
+        figure_cells(&table, m, m->bytes);
     }
     dfx_table_cell(&table, "all of these");
     dfx_table_cell(&table, "");
@@ -267,10 +269,10 @@ quant_report_json(const dfx_job *job, const quant_report *report, cJSON *root)
     dfx_json_add(root, "reasons", json_tallies(&reasons));
     for (size_t i = 0; i < report->count; i++) {
         const dfx_measurement *m = &report->items[i];
-        cJSON *object = json_figures(m, m->tensor->size);
+        cJSON *object = json_figures(m, m->bytes);
 
-        dfx_json_add(object, "file", dfx_json_text(m->file->path));
-        dfx_json_add(object, "name", dfx_json_text(m->tensor->name));
+        dfx_json_add(object, "file", dfx_json_text(m->path));
+        dfx_json_add(object, "name", dfx_json_text(m->name));
         dfx_json_append(tensors, object);
     }
     dfx_json_add(root, "errors", tensors);

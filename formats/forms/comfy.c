@@ -20,20 +20,15 @@
  */
 #include <config.h>
 
-#include <math.h>
+#include "comfy.h"
+
 #include <string.h>
 
 #include "document.h"
-#include "encoding.h"
 #include "types.h"
 
-extern const dfx_form dfx_form_comfy;
-
 enum {
-    TEXT = 4096,     /* bytes of a layer's JSON: far more than any has */
-    TILE_ROWS = 128, /* of scales */
-    TILE_COLUMNS = 4,
-    TILE = TILE_ROWS * TILE_COLUMNS,
+    TEXT = 4096,         /* bytes of a layer's JSON: far more than any has */
     MOST_ROTATED = 4096, /* columns that are rotated together; 256 is usual */
     BYTES = 4096
 };
@@ -57,9 +52,10 @@ typedef struct tiled {
 static uint64_t
 place_of(const tiled *t, uint64_t row, uint64_t four)
 {
-    uint64_t tile = row / TILE_ROWS * t->tiles + four;
+    uint64_t tile = row / DFX_TILE_ROWS * t->tiles + four;
 
-    return tile * TILE + row % 32 * 16 + row % TILE_ROWS / 32 * TILE_COLUMNS;
+    return tile * DFX_TILE + row % 32 * 16 +
+           row % DFX_TILE_ROWS / 32 * DFX_TILE_COLUMNS;
 }
 
 /* Numbers of a row from a column on, all of whose scales stand together. */
@@ -69,15 +65,15 @@ decode_run(const dfx_composite *c, uint64_t row, uint64_t column, size_t count,
 {
     const tiled *t = c->state;
     uint64_t first = row * t->columns + column;
-    uint64_t four = column / t->block / TILE_COLUMNS;
-    float scales[TILE_COLUMNS];
-    uint8_t bytes[TILE_COLUMNS * 32 + 1];
+    uint64_t four = column / t->block / DFX_TILE_COLUMNS;
+    float scales[DFX_TILE_COLUMNS];
+    uint8_t bytes[DFX_TILE_COLUMNS * 32 + 1];
 
     /* Some files have no type for them and call them U8. */
     DFX_TRY(dfx_part_bytes(&c->parts[PART_SCALES], place_of(t, row, four),
-                           TILE_COLUMNS, bytes, err));
+                           DFX_TILE_COLUMNS, bytes, err));
     dfx_cast(t->is_packed ? DFX_TYPE_F8_E4M3 : DFX_TYPE_F8_E8M0, DFX_TYPE_F32,
-             bytes, scales, TILE_COLUMNS);
+             bytes, scales, DFX_TILE_COLUMNS);
     if (!t->is_packed)
         DFX_TRY(
             dfx_part_numbers(&c->parts[PART_CODES], first, count, out, err));
@@ -87,7 +83,7 @@ decode_run(const dfx_composite *c, uint64_t row, uint64_t column, size_t count,
                                bytes, err));
     for (size_t i = 0; i < count; i++) {
         uint64_t at = first + i;
-        float scale = scales[(column + i) / t->block % TILE_COLUMNS];
+        float scale = scales[(column + i) / t->block % DFX_TILE_COLUMNS];
 
         if (t->is_packed) {
             uint8_t byte = bytes[at / 2 - first / 2];
@@ -105,7 +101,7 @@ decode_tiled(const dfx_composite *c, uint64_t first, size_t count, float *out,
              dfx_error *err)
 {
     const tiled *t = c->state;
-    uint64_t together = (uint64_t)t->block * TILE_COLUMNS;
+    uint64_t together = (uint64_t)t->block * DFX_TILE_COLUMNS;
 
     while (count > 0) {
         uint64_t row = first / t->columns, column = first % t->columns;
@@ -267,12 +263,6 @@ join_rotated(dfx_joiner *j, const layer *l, int64_t group, dfx_error *err)
     return add(j, l, &c, err);
 }
 
-static uint64_t
-up(uint64_t n, uint64_t unit)
-{
-    return n / unit * unit + (n % unit != 0 ? unit : 0);
-}
-
 static dfx_status
 join_tiled(dfx_joiner *j, const layer *l, bool is_packed, dfx_error *err)
 {
@@ -294,10 +284,11 @@ join_tiled(dfx_joiner *j, const layer *l, bool is_packed, dfx_error *err)
         w->shape[1] == 0 ||
         dfx_ckd_mul(&t->columns, w->shape[1], is_packed ? 2 : 1))
         return fail_shapes(l, format, err);
-    scales = up(up(t->columns, t->block) / t->block, TILE_COLUMNS);
-    t->tiles = scales / TILE_COLUMNS;
+    scales = dfx_round_up(dfx_round_up(t->columns, t->block) / t->block,
+                          DFX_TILE_COLUMNS);
+    t->tiles = scales / DFX_TILE_COLUMNS;
     if (l->scale->rank != 2 ||
-        l->scale->shape[0] != up(w->shape[0], TILE_ROWS) ||
+        l->scale->shape[0] != dfx_round_up(w->shape[0], DFX_TILE_ROWS) ||
         l->scale->shape[1] != scales ||
         (l->scale->type != DFX_TYPE_U8 &&
          l->scale->type != (is_packed ? DFX_TYPE_F8_E4M3 : DFX_TYPE_F8_E8M0)))
@@ -498,271 +489,9 @@ is_meta(const char *key, const char *value)
     return strcmp(key, METADATA) == 0;
 }
 
-/* ---- Writing
- * ----------------------------------------------------------------- */
-
-/* A weight of zeros has no scale of its own: any will do. */
-static float
-fp8_scale(dfx_type source, float max)
-{
-    return max > 0 ? dfx_in_type(source, max / 448) : 1;
-}
-
-static float
-fp8_code(dfx_type source, float x, float scale)
-{
-    float v = dfx_in_type(source, x * dfx_in_type(source, 1 / scale));
-
-    return fminf(fmaxf(v, -448), 448);
-}
-
-static float
-int8_scale(dfx_type source, float max)
-{
-    (void)source;
-    return fmaxf(max / 127, 1e-30F);
-}
-
-static float
-int8_code(dfx_type source, float x, float scale)
-{
-    (void)source;
-    return fminf(fmaxf(rintf(x / scale), -128), 127);
-}
-
-/* What is written, and what is said of it. */
-typedef struct facts {
-    dfx_scaling scaling;
-    const char *said;
-} facts;
-
-static const facts fp8 = {{.codes = DFX_TYPE_F8_E4M3,
-                           .is_whole = true,
-                           .rounds = DFX_TYPE_COUNT,
-                           .scale = fp8_scale,
-                           .code = fp8_code},
-                          "{\"format\": \"float8_e4m3fn\"}"};
-static const facts int8 = {{.codes = DFX_TYPE_I8,
-                            .rounds = DFX_TYPE_COUNT,
-                            .scale = int8_scale,
-                            .code = int8_code},
-                           "{\"format\": \"int8_tensorwise\"}"};
-
-static dfx_status
-make(const dfx_encoding *encoding, dfx_arena *arena, const dfx_expr *x,
-     dfx_part_list *parts, dfx_error *err)
-{
-    const facts *f = encoding->facts;
-    const dfx_expr *codes = NULL, *scales = NULL;
-
-    DFX_TRY(dfx_encode_scaled(arena, &f->scaling, x, DFX_TYPE_F32,
-                              f->scaling.is_whole ? 0 : 2, &codes, &scales,
-                              err));
-    DFX_TRY(dfx_parts_push(parts, ".weight", codes, err));
-    DFX_TRY(dfx_parts_push(parts, ".weight_scale", scales, err));
-    return dfx_parts_push_text(parts, arena, ".comfy_quant", f->said, err);
-}
-
-/* ---- Writing in tiles
- * --------------------------------------------------------- */
-
-/* What the parts of a weight share: it is padded to whole units both ways. */
-typedef struct padded {
-    dfx_whole *whole;
-    uint64_t rows, columns; /* with padding */
-    uint64_t tiles;         /* of scales beside each other */
-    unsigned block;
-} padded;
-
-/* Which scale stands at a place of the tiles: place_of the other way. */
-static void
-scale_at(const padded *p, uint64_t place, uint64_t *row, uint64_t *block)
-{
-    uint64_t tile = place / TILE, in = place % TILE;
-
-    *row = tile / p->tiles * TILE_ROWS + in % 16 / TILE_COLUMNS * 32 + in / 16;
-    *block = tile % p->tiles * TILE_COLUMNS + in % TILE_COLUMNS;
-}
-
-/* The numbers of a block that are there: 0 of padding. */
-static size_t
-numbers_in(const padded *p, const dfx_expr *x, uint64_t row, uint64_t block,
-           uint64_t *first)
-{
-    uint64_t column = block * p->block;
-
-    if (row >= x->shape[0] || column >= x->shape[1])
-        return 0;
-    *first = row * x->shape[1] + column;
-    return x->shape[1] - column < p->block ? (size_t)(x->shape[1] - column)
-                                           : p->block;
-}
-
-static dfx_status
-pull_nvfp4_scales(const dfx_expr *x, const void *state, uint64_t first,
-                  uint64_t count, void *out, dfx_error *err)
-{
-    const padded *p = state;
-    uint8_t *to = out;
-
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t row, block, at = 0;
-        size_t n;
-        float unit;
-
-        scale_at(p, first + i, &row, &block);
-        n = numbers_in(p, x, row, block, &at);
-        to[i] = 0;
-        if (n > 0)
-            DFX_TRY(dfx_nvfp4_scale(x, p->whole, at, n, &to[i], &unit, err));
-    }
-    return DFX_OK;
-}
-
-static dfx_status
-pull_nvfp4_whole(const dfx_expr *x, const void *state, uint64_t first,
-                 uint64_t count, void *out, dfx_error *err)
-{
-    const padded *p = state;
-
-    return dfx_nvfp4_whole(x, p->whole, first, count, out, err);
-}
-
-static dfx_status
-pull_nvfp4_codes(const dfx_expr *x, const void *state, uint64_t first,
-                 uint64_t count, void *out, dfx_error *err)
-{
-    const padded *p = state;
-    uint8_t *to = out;
-
-    for (uint64_t i = first; i < first + count; i++) {
-        uint64_t row = 2 * i / p->columns, column = 2 * i % p->columns;
-        uint64_t left = column < x->shape[1] ? x->shape[1] - column : 0;
-        uint8_t codes[2] = {0, 0};
-
-        if (row < x->shape[0] && left > 0)
-            DFX_TRY(dfx_nvfp4_codes(x, p->whole, row * x->shape[1] + column,
-                                    left < 2 ? 1 : 2, codes, err));
-        *to++ = (uint8_t)(codes[0] << 4 | codes[1]);
-    }
-    return DFX_OK;
-}
-
-/* The exponent of a block, 2^(e - 127): the least that makes its largest number
-   fit. A block of zeros has 0. */
-static dfx_status
-exponent_of(const dfx_expr *x, const padded *p, uint64_t row, uint64_t block,
-            uint8_t *exponent, dfx_error *err)
-{
-    uint64_t at = 0;
-    size_t n = numbers_in(p, x, row, block, &at);
-    float max = 0, fraction;
-    int e = 0;
-
-    *exponent = 0;
-    if (n > 0)
-        DFX_TRY(dfx_source_max(x, at, n, &max, err));
-    if (max == 0)
-        return DFX_OK;
-    fraction = frexpf(fmaxf(max / 448, 0x1p-127F), &e);
-    e += fraction == 0.5F ? -1 : 0; /* ceil of log2 */
-    e += 127;
-    *exponent = (uint8_t)(e < 0 ? 0 : e > 254 ? 254 : e);
-    return DFX_OK;
-}
-
-static dfx_status
-pull_exponents(const dfx_expr *x, const void *state, uint64_t first,
-               uint64_t count, void *out, dfx_error *err)
-{
-    uint8_t *to = out;
-
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t row, block;
-
-        scale_at(state, first + i, &row, &block);
-        DFX_TRY(exponent_of(x, state, row, block, &to[i], err));
-    }
-    return DFX_OK;
-}
-
-static dfx_status
-pull_mxfp8_codes(const dfx_expr *x, const void *state, uint64_t first,
-                 uint64_t count, void *out, dfx_error *err)
-{
-    const padded *p = state;
-    uint8_t *to = out, exponent = 0;
-    uint64_t known = UINT64_MAX;
-
-    for (uint64_t i = first; i < first + count; i++, to++) {
-        uint64_t row = i / p->columns, column = i % p->columns;
-        float number;
-
-        *to = 0;
-        if (row >= x->shape[0] || column >= x->shape[1])
-            continue;
-        if (i / p->block != known)
-            DFX_TRY(exponent_of(x, p, row, column / p->block, &exponent, err));
-        known = i / p->block;
-        DFX_TRY(
-            dfx_source_numbers(x, row * x->shape[1] + column, 1, &number, err));
-        number = ldexpf(number, 127 - exponent);
-        number = fminf(fmaxf(number, -448), 448);
-        dfx_cast(DFX_TYPE_F32, DFX_TYPE_F8_E4M3, &number, to, 1);
-    }
-    return DFX_OK;
-}
-
-static dfx_status
-make_tiled(const dfx_encoding *encoding, dfx_arena *arena, const dfx_expr *x,
-           dfx_part_list *parts, dfx_error *err)
-{
-    bool is_packed = encoding->facts != NULL;
-    unsigned unit = is_packed ? 16 : 32;
-    padded *p = dfx_arena_alloc(arena, sizeof *p);
-    const dfx_expr *codes = NULL, *scales = NULL, *whole = NULL;
-    uint64_t shape[2];
-
-    if (p == NULL)
-        return dfx_fail_nomem(err);
-    *p = (padded){.rows = up(x->shape[0], unit),
-                  .columns = up(x->shape[1], unit),
-                  .block = unit};
-    p->tiles = up(p->columns / unit, TILE_COLUMNS) / TILE_COLUMNS;
-    DFX_TRY(dfx_whole_new(arena, &p->whole, err));
-    shape[0] = p->rows;
-    shape[1] = is_packed ? p->columns / 2 : p->columns;
-    DFX_TRY(dfx_expr_part(
-        arena, x, is_packed ? DFX_TYPE_U8 : DFX_TYPE_F8_E4M3, 2, shape,
-        is_packed ? pull_nvfp4_codes : pull_mxfp8_codes, p, &codes, err));
-    shape[0] = up(p->rows, TILE_ROWS);
-    shape[1] = p->tiles * TILE_COLUMNS;
-    DFX_TRY(dfx_expr_part(
-        arena, x, is_packed ? DFX_TYPE_F8_E4M3 : DFX_TYPE_U8, 2, shape,
-        is_packed ? pull_nvfp4_scales : pull_exponents, p, &scales, err));
-    DFX_TRY(dfx_parts_push(parts, ".weight", codes, err));
-    DFX_TRY(dfx_parts_push(parts, ".weight_scale", scales, err));
-    if (is_packed) {
-        DFX_TRY(dfx_expr_part(arena, x, DFX_TYPE_F32, 0, shape,
-                              pull_nvfp4_whole, p, &whole, err));
-        DFX_TRY(dfx_parts_push(parts, ".weight_scale_2", whole, err));
-    }
-    return dfx_parts_push_text(
-        parts, arena, ".comfy_quant",
-        is_packed ? "{\"format\": \"nvfp4\"}" : "{\"format\": \"mxfp8\"}", err);
-}
-
-static const dfx_encoding encodings[] = {
-    {"comfy-nvfp4", 4.5, false, false, 1, "", make_tiled, NULL, NULL},
-    {"comfy-mxfp8", 8.25, false, false, 1, NULL, make_tiled, NULL, NULL},
-    {"comfy-fp8", 8, false, false, 1, &fp8, make, NULL, NULL},
-    {"comfy-int8", 8, false, false, 1, &int8, make, NULL, NULL},
-    {NULL, 0, false, false, 0, NULL, NULL, NULL, NULL},
-};
-
 const dfx_form dfx_form_comfy = {
     .begin = begin,
     .join = join,
     .is_meta = is_meta,
-    .encodings = encodings,
+    .encodings = dfx_comfy_encodings,
 };

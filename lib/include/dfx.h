@@ -516,6 +516,8 @@ typedef struct dfx_plan_tensor {
     dfx_type source_type;
     uint64_t source_size;
     const char *component; /* "unet"; NULL: of none that is known */
+    const char *encoding;  /* of a part of a weight, what that is written as:
+                              "nf4"; its source is said of the first part */
     const char *why; /* it is not in the type that was asked for; NULL: it is,
                         or nothing was asked */
 } dfx_plan_tensor;
@@ -562,8 +564,14 @@ enum { DFX_BINS = 64 };
 
 /* How the numbers of a tensor differ from their source's. */
 typedef struct dfx_measurement {
-    const dfx_plan_file *file;
-    const dfx_plan_tensor *tensor;
+    const char *path; /* of the file, "" if dst is it; of a weight in parts the
+                         folder of its component */
+    const char *name;
+    const char *type; /* "Q4_K", "nf4" */
+    dfx_type source_type;
+    uint32_t rank; /* of the source */
+    const uint64_t *shape;
+    uint64_t bytes; /* that it takes now, all parts of it */
     uint64_t elements;
     double squares;        /* sum of the source's squares */
     double written;        /* of the written numbers' */

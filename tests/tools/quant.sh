@@ -209,6 +209,9 @@ for name in nf4 nf4-dq fp4 fp4-dq bnb-int8 quanto-int8 quanto-float8 \
             p/unet/config.json"
     ok "... and nowhere else" sh -c \
         "! grep -q quantization_config p/vae/config.json"
+    ok "... measured" sh -c "dfx-quant -q -f --json --component=unet=$name \
+        model p | jq -e '(.errors | length) == 182 and
+            .error.relative_rmse > 0.001 and .error.relative_rmse < 0.6'"
     ok "seven threads" dfx-quant -q -j7 --component=unet=$name model q
     ok "... and one" dfx-quant -q -j1 -f --component=unet=$name model p
     ok "... give the same bytes" diff -r p q
