@@ -59,6 +59,12 @@ static const facts int8 = {{.codes = DFX_TYPE_I8,
                             .scale = int8_scale,
                             .code = int8_code},
                            "{\"format\": \"int8_tensorwise\"}"};
+static const facts int8_tensor = {{.codes = DFX_TYPE_I8,
+                                   .is_whole = true,
+                                   .rounds = DFX_TYPE_COUNT,
+                                   .scale = int8_scale,
+                                   .code = int8_code},
+                                  "{\"format\": \"int8_tensorwise\"}"};
 
 static dfx_status
 make(const dfx_encoding *encoding, dfx_arena *arena, const dfx_expr *x,
@@ -271,5 +277,6 @@ const dfx_encoding dfx_comfy_encodings[] = {
     {"comfy-mxfp8", 8.25, false, false, 1, NULL, make_tiled, NULL, NULL},
     {"comfy-fp8", 8, false, false, 1, &fp8, make, NULL, NULL},
     {"comfy-int8", 8, false, false, 1, &int8, make, NULL, NULL},
+    {"comfy-int8-tensor", 8, false, false, 1, &int8_tensor, make, NULL, NULL},
     {NULL, 0, false, false, 0, NULL, NULL, NULL, NULL},
 };

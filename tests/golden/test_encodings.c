@@ -41,6 +41,7 @@ static const struct {
     {"comfy_fp8", "comfy-fp8", "F32"},
     {"comfy_fp8_bf16", "comfy-fp8", "BF16"},
     {"comfy_int8_row", "comfy-int8", "F32"},
+    {"comfy_int8_tensor", "comfy-int8-tensor", "F32"},
     {"comfy_nvfp4", "comfy-nvfp4", "F32"},
     {"comfy_mxfp8", "comfy-mxfp8", "F32"},
     {"bfl_fp8r", "bfl-fp8", "F32"},
@@ -231,6 +232,49 @@ check_case(size_t i)
     dfx_index_free(want);
 }
 
+/* Plain casts are what --dtype makes. */
+static void
+check_cast(const char *golden, dfx_type type)
+{
+    char path[700], list[700];
+    dfx_index *want, *source;
+    const dfx_tensor *tensors;
+    size_t count = 0;
+
+    snprintf(list, sizeof list, "%s/source_F32.json", golden_folder);
+    snprintf(path, sizeof path, "%s/%s.safetensors", golden_folder, golden);
+    want = open_file(path);
+    if (!CHECK(want != NULL && make_source(list, "source.safetensors"), golden))
+        return;
+    source = open_file("source.safetensors");
+    tensors = dfx_index_tensors(want, &count);
+    for (size_t k = 0; k < count; k++) {
+        const dfx_tensor *from = dfx_index_find(source, 0, tensors[k].name);
+        dfx_arena arena = {0};
+        const dfx_expr *x = NULL, *cast = NULL;
+        unsigned char *raw = NULL, *got = NULL;
+        dfx_error err = {0};
+
+        if (from == NULL || tensors[k].type != type)
+            continue;
+        raw = malloc((size_t)tensors[k].data.size + 1);
+        if (dfx_expr_tensor(&arena, from, &x, &err) == DFX_OK &&
+            dfx_expr_cast(&arena, x, type, &cast, &err) == DFX_OK)
+            got = pull_all(cast, &err);
+        CHECK(got != NULL &&
+                  dfx_extent_read(&tensors[k].data, 0, raw,
+                                  (size_t)tensors[k].data.size,
+                                  &err) == DFX_OK &&
+                  memcmp(raw, got, (size_t)tensors[k].data.size) == 0,
+              tensors[k].name);
+        free(got);
+        free(raw);
+        dfx_arena_fini(&arena);
+    }
+    dfx_index_free(source);
+    dfx_index_free(want);
+}
+
 int
 main(void)
 {
@@ -238,5 +282,7 @@ main(void)
     scratch_enter();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         check_case(i);
+    check_cast("fp8_cast_e4m3", DFX_TYPE_F8_E4M3);
+    check_cast("fp8_cast_e5m2", DFX_TYPE_F8_E5M2);
     return tap_end();
 }
