@@ -742,8 +742,11 @@ check_types(const dfx_bundle *bundle, dfx_error *err)
         if (dfx_type_in_safetensors(type))
             continue;
         dfx_fail(err, DFX_RULE_PT_TENSOR_TYPE, DFX_NO_OFFSET,
-                 "safetensors files have no elements of type %s",
-                 dfx_type_name(type));
+                 "safetensors files have no elements of type %s%s",
+                 dfx_type_name(type),
+                 dfx_type_class(type) == DFX_CLASS_BLOCK
+                     ? "; blocks have a place in GGUF files"
+                     : "");
         dfx_error_in_tensor(err, bundle->items[i].name);
         return DFX_ERR_UNSUPPORTED;
     }
