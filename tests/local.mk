@@ -55,6 +55,7 @@ check_TESTS = \
 	tests/golden/test_keylists \
 	tests/golden/test_maps \
 	tests/golden/test_pickle \
+	tests/golden/test_rng \
 	tests/golden/test_safetensors \
 	tests/golden/test_torch \
 	tests/golden/test_torch_write \
@@ -68,6 +69,7 @@ check_TESTS = \
 	tests/unit/test_crc \
 	tests/unit/test_digest \
 	tests/unit/test_document \
+	tests/unit/test_elementary \
 	tests/unit/test_error \
 	tests/unit/test_exec \
 	tests/unit/test_expr \

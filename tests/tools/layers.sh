@@ -1,5 +1,6 @@
 #!/bin/sh
-# layers.sh - arrows point one way: tools to dfx.h, formats to lib, never back
+# layers.sh - arrows point one way: tools to dfx.h, verify to formats to lib, never
+# back
 n=0
 cd "$srcdir" || exit 99
 
@@ -31,7 +32,11 @@ check() { # WHAT STRAY
 
 check "lib includes lib" "$(stray "lib" "lib lib/include")"
 check "formats include formats and lib" \
-    "$(stray "formats formats/families formats/documents formats/configs" \
-        "formats formats/families formats/documents lib lib/include")"
+    "$(stray "formats formats/families formats/forms formats/documents \
+        formats/configs" \
+        "formats formats/families formats/forms formats/documents lib \
+        lib/include")"
+check "verify includes verify, formats and lib" \
+    "$(stray "verify" "verify formats lib lib/include")"
 check "tools include tools and dfx.h" "$(stray "tools" "tools lib/include")"
 echo "1..$n"
