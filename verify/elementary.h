@@ -51,6 +51,41 @@ dfx_log(double x)
     return fma(e, high, f - (half - fma(s, half + r, e * low)));
 }
 
+/* e to x, which is k log 2 + r with r at most half of log 2 either way. Beyond
+   what a double holds it is 0 or infinite. */
+static inline double
+dfx_exp(double x)
+{
+    /* 1/n! from 1/13! down to 1/2!. */
+    static const double series[] = {
+        1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+        1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+        1.0 / 120,        1.0 / 24,        1.0 / 6,        1.0 / 2};
+    static const double high = 0x1.62e42fee00000p-1,
+                        low = 0x1.a39ef35793c76p-33;
+    double k, r, rest, p;
+
+    if (!(x > -746))
+        return isnan(x) ? x : 0;
+    if (x > 710)
+        return HUGE_VAL;
+    k = floor(x * 0x1.71547652b82fep+0 + 0.5); /* 1 / log 2 */
+    r = fma(-k, high, x);
+    rest = -k * low;
+    p = r + rest;
+    p = fma(p * p, dfx_polynomial(p, series, sizeof series / sizeof series[0]),
+            rest) +
+        r;
+    return ldexp(1 + p, (int)k);
+}
+
+/* x to the power y; x is above 0. Within what log loses times y. */
+static inline double
+dfx_pow(double x, double y)
+{
+    return dfx_exp(y * dfx_log(x));
+}
+
 /* Sine and cosine of 2 pi turns, 0 <= turns <= 1: a quarter is taken off
    exactly, and what is left is at most an eighth either way. */
 static inline void

@@ -52,6 +52,25 @@ test_log(void)
 }
 
 static void
+test_exp(void)
+{
+    uint64_t seed = 3;
+    double worst = 0;
+
+    for (int i = 0; i < 1000000; i++) {
+        double u = (double)(scratch_random(&seed) >> 11) * 0x1p-53;
+        double x = i % 2 == 0 ? 2 * u - 1 : 1400 * u - 700;
+
+        worst = fmax(worst, steps(dfx_exp(x), expl((long double)x)));
+    }
+    if (!CHECK(worst <= 2, "exp within 2 steps"))
+        printf("# %g\n", worst);
+    CHECK(dfx_exp(0) == 1 && dfx_exp(-800) == 0 && isinf(dfx_exp(800)) &&
+              isnan(dfx_exp(NAN)),
+          "its ends");
+}
+
+static void
 test_sincos(void)
 {
     const long double turn = 6.283185307179586476925286766559005768L;
@@ -88,6 +107,7 @@ int
 main(void)
 {
     test_log();
+    test_exp();
     test_sincos();
     return tap_end();
 }

@@ -1,0 +1,241 @@
+/*
+ * euler.c - Euler's method on sigmas, plain and ancestral, and Heun's
+ */
+#include <config.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "elementary.h"
+#include "schedulers/kind.h"
+
+/* Timesteps, sigmas and the final one: the first sigma of the table, or 0. */
+static dfx_status
+set_sigmas(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+{
+    double most = 0;
+
+    s->scales = true;
+    DFX_TRY(dfx_timesteps_space(s, steps, false, err));
+    DFX_TRY(dfx_sigmas_space(s, err));
+    if (s->config.continuous)
+        for (size_t i = 0; i < s->count; i++)
+            s->timesteps[i] =
+                (double)(float)(0.25 * dfx_log((double)s->sigmas[i]));
+    for (size_t i = 0; i < s->sigma_count; i++)
+        most = fmax(most, (double)s->sigmas[i]);
+    s->initial =
+        s->config.spacing == DFX_SPACING_LEADING ? sqrt(most * most + 1) : most;
+    return dfx_sigma_add(s, s->config.sigma_min_last ? dfx_sigma_at(s, 0) : 0,
+                         err);
+}
+
+/* ---- Euler
+ * ------------------------------------------------------------------------ */
+
+static dfx_status
+euler_step(dfx_scheduler *s, const dfx_call *call)
+{
+    const dfx_step_options *o = call->options;
+    double sigma = (double)s->sigmas[s->at],
+           next = (double)s->sigmas[s->at + 1];
+    double gamma = 0, hat;
+    float *noise = NULL, *x0;
+
+    if (sigma >= o->s_tmin && sigma <= o->s_tmax)
+        gamma = fmin(o->s_churn / (double)(s->sigma_count - 1), sqrt(2) - 1);
+    hat = sigma * (gamma + 1);
+    DFX_TRY(dfx_keep_room(s, call, 1));
+    x0 = s->kept[0];
+    if (gamma > 0) {
+        double spread = o->s_noise * sqrt(hat * hat - sigma * sigma);
+
+        DFX_TRY(dfx_draw(call, &noise));
+        for (size_t i = 0; i < call->count; i++)
+            call->sample[i] =
+                (float)((double)call->sample[i] + spread * (double)noise[i]);
+    }
+    dfx_predict_sigma(s, call, hat, sigma, x0);
+    for (size_t i = 0; i < call->count; i++) {
+        double x = (double)call->sample[i];
+
+        call->sample[i] = (float)(x + (x - (double)x0[i]) / hat * (next - hat));
+    }
+    free(noise);
+    return DFX_OK;
+}
+
+const dfx_scheduler_kind dfx_scheduler_euler = {
+    .name = "EulerDiscreteScheduler",
+    .defaults = {.beta_start = 0.0001, .beta_end = 0.02},
+    .set = set_sigmas,
+    .step = euler_step,
+};
+
+static dfx_status
+ancestral_step(dfx_scheduler *s, const dfx_call *call)
+{
+    double sigma = (double)s->sigmas[s->at],
+           next = (double)s->sigmas[s->at + 1];
+    double up =
+        sqrt(next * next * (sigma * sigma - next * next) / (sigma * sigma));
+    double down = sqrt(next * next - up * up);
+    float *noise = NULL, *x0;
+
+    DFX_TRY(dfx_keep_room(s, call, 1));
+    x0 = s->kept[0];
+    dfx_predict_sigma(s, call, sigma, sigma, x0);
+    DFX_TRY(dfx_draw(call, &noise));
+    for (size_t i = 0; i < call->count; i++) {
+        double x = (double)call->sample[i];
+
+        call->sample[i] =
+            (float)(x + (x - (double)x0[i]) / sigma * (down - sigma) +
+                    up * (double)noise[i]);
+    }
+    free(noise);
+    return DFX_OK;
+}
+
+const dfx_scheduler_kind dfx_scheduler_euler_ancestral = {
+    .name = "EulerAncestralDiscreteScheduler",
+    .defaults = {.beta_start = 0.0001, .beta_end = 0.02},
+    .set = set_sigmas,
+    .step = ancestral_step,
+};
+
+/* ---- Heun
+ * ------------------------------------------------------------------------- */
+
+/* Each step but the last is two calls: a t, its sigma, and the next one's. */
+static dfx_status
+heun_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+{
+    size_t count;
+    double *t;
+    float *sigmas;
+
+    DFX_TRY(set_sigmas(s, steps, err));
+    count = s->count;
+    t = s->timesteps;
+    sigmas = s->sigmas;
+    s->timesteps = NULL;
+    s->sigmas = NULL;
+    s->count = s->capacity = s->sigma_count = s->sigma_capacity = 0;
+    for (size_t i = 0; i < count; i++)
+        for (int twice = i == 0; twice < 2; twice++)
+            if (dfx_timestep_add(s, t[i], err) != DFX_OK ||
+                dfx_sigma_add(s, sigmas[i], err) != DFX_OK) {
+                free(t);
+                free(sigmas);
+                return DFX_ERR_NOMEM;
+            }
+    free(t);
+    free(sigmas);
+    return dfx_sigma_add(s, 0, err);
+}
+
+static dfx_status
+heun_step(dfx_scheduler *s, const dfx_call *call)
+{
+    bool is_first = s->kept_count == 0;
+    double sigma, next;
+    float *x0, *slope, *kept;
+
+    DFX_TRY(dfx_keep_room(s, call, 3));
+    x0 = s->kept[0];
+    slope = s->kept[1];
+    kept = s->kept[2];
+    sigma = (double)s->sigmas[is_first ? s->at : s->at - 1];
+    next = (double)s->sigmas[is_first ? s->at + 1 : s->at];
+    dfx_predict_sigma(s, call, is_first ? sigma : next, is_first ? sigma : next,
+                      x0);
+    for (size_t i = 0; i < call->count; i++) {
+        double x = (double)call->sample[i], d;
+
+        if (is_first) {
+            d = (x - (double)x0[i]) / sigma;
+            slope[i] = (float)d;
+            kept[i] = call->sample[i];
+            call->sample[i] = (float)(x + d * (next - sigma));
+        } else {
+            d = (x - (double)x0[i]) / next;
+            d = (d + (double)slope[i]) / 2;
+            call->sample[i] = (float)((double)kept[i] + d * (next - sigma));
+        }
+    }
+    s->kept_count = is_first && next > 0 ? 1 : 0;
+    return DFX_OK;
+}
+
+const dfx_scheduler_kind dfx_scheduler_heun = {
+    .name = "HeunDiscreteScheduler",
+    .defaults = {.beta_start = 0.00085, .beta_end = 0.012},
+    .set = heun_set,
+    .step = heun_step,
+};
+
+/* ---- LMS
+ * -------------------------------------------------------------------------- */
+
+/* The integral of a Lagrange polynomial of the nodes sigma[at], sigma[at - 1]
+   ... over the step: order points of Gauss and Legendre make it exact. */
+static double
+coefficient(const float *sigmas, size_t at, unsigned order, unsigned which)
+{
+    static const double points[] = {-0.8611363115940526, -0.33998104358485626,
+                                    0.33998104358485626, 0.8611363115940526};
+    static const double weights[] = {0.34785484513745385, 0.6521451548625461,
+                                     0.6521451548625461, 0.34785484513745385};
+    double a = (double)sigmas[at], b = (double)sigmas[at + 1], sum = 0;
+
+    for (size_t k = 0; k < 4; k++) {
+        double x = (a + b) / 2 + points[k] * (b - a) / 2, product = 1;
+
+        for (unsigned j = 0; j < order; j++)
+            if (j != which)
+                product *=
+                    (x - (double)sigmas[at - j]) /
+                    ((double)sigmas[at - which] - (double)sigmas[at - j]);
+        sum += weights[k] * product;
+    }
+    return sum * (b - a) / 2;
+}
+
+static dfx_status
+lms_step(dfx_scheduler *s, const dfx_call *call)
+{
+    double sigma = (double)s->sigmas[s->at];
+    unsigned most = call->options->order, order;
+    float *x0, *oldest;
+
+    DFX_TRY(dfx_keep_room(s, call, DFX_KEPT));
+    x0 = s->kept[0];
+    dfx_predict_sigma(s, call, sigma, sigma, x0);
+    oldest = s->kept[DFX_KEPT - 1];
+    for (size_t i = DFX_KEPT - 1; i > 1; i--)
+        s->kept[i] = s->kept[i - 1];
+    s->kept[1] = oldest;
+    for (size_t i = 0; i < call->count; i++)
+        s->kept[1][i] =
+            (float)(((double)call->sample[i] - (double)x0[i]) / sigma);
+    order = s->at + 1 < most ? (unsigned)s->at + 1 : most;
+    if (order > DFX_KEPT - 1)
+        order = DFX_KEPT - 1;
+    for (unsigned j = 0; j < order; j++) {
+        double c = coefficient(s->sigmas, s->at, order, j);
+
+        for (size_t i = 0; i < call->count; i++)
+            call->sample[i] = (float)((double)call->sample[i] +
+                                      c * (double)s->kept[1 + j][i]);
+    }
+    return DFX_OK;
+}
+
+const dfx_scheduler_kind dfx_scheduler_lms = {
+    .name = "LMSDiscreteScheduler",
+    .defaults = {.beta_start = 0.0001, .beta_end = 0.02},
+    .set = set_sigmas,
+    .step = lms_step,
+};

@@ -1,0 +1,65 @@
+/*
+ * scheduler.h - from noise to a picture, step by step: diffusers' schedulers
+ *
+ * diffusers 0.42.1 (schedulers/). Tables are what its float32 arithmetic gives;
+ * steps are computed in double on them and stored as floats.
+ */
+#ifndef DFX_SCHEDULER_H
+#define DFX_SCHEDULER_H
+
+#include <cjson/cJSON.h>
+
+#include "error.h"
+
+typedef struct dfx_scheduler dfx_scheduler;
+
+/* What step calls may say besides (eta of DDIM, s_churn of Euler ...). */
+typedef struct dfx_step_options {
+    double eta;
+    bool use_clipped; /* use_clipped_model_output */
+    double s_churn, s_tmin, s_tmax, s_noise;
+    unsigned order; /* of LMS */
+} dfx_step_options;
+
+/* As the step functions have them by default. */
+void dfx_step_options_init(dfx_step_options *options);
+
+/* Normal numbers, count of them, as the scheduler asks for them. */
+typedef dfx_status dfx_noise_fn(void *context, float *out, size_t count,
+                                dfx_error *err);
+
+/*
+ * A scheduler of scheduler_config.json; class_name wins over what that says, or
+ * is NULL. Rule SCHEDULER for a class or a value that is not known, and for
+ * sizes that no schedule has. *out is owned.
+ */
+DFX_CHECKED dfx_status dfx_scheduler_new(const cJSON *config,
+                                         const char *class_name,
+                                         dfx_scheduler **out, dfx_error *err);
+void dfx_scheduler_free(dfx_scheduler *scheduler); /* NULL is fine */
+
+/* set_timesteps. */
+DFX_CHECKED dfx_status dfx_scheduler_set(dfx_scheduler *scheduler,
+                                         uint64_t steps, dfx_error *err);
+/* The calls that a run makes, and the timestep of each. */
+const double *dfx_scheduler_timesteps(const dfx_scheduler *scheduler,
+                                      size_t *count);
+/* Sigmas with the final one; none: count 0. */
+const float *dfx_scheduler_sigmas(const dfx_scheduler *scheduler,
+                                  size_t *count);
+double dfx_scheduler_initial(const dfx_scheduler *scheduler);
+/* What the next call's sample is multiplied by before the model sees it. */
+double dfx_scheduler_scale(const dfx_scheduler *scheduler);
+
+/*
+ * One call: sample becomes the next one. Both have batch times size numbers;
+ * thresholds are of a sample of size. options may be NULL.
+ */
+DFX_CHECKED dfx_status dfx_scheduler_step(dfx_scheduler *scheduler,
+                                          const float *model, float *sample,
+                                          size_t batch, size_t size,
+                                          const dfx_step_options *options,
+                                          dfx_noise_fn *noise, void *context,
+                                          dfx_error *err);
+
+#endif
