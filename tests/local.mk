@@ -61,6 +61,7 @@ check_TESTS = \
 	tests/golden/test_torch_write \
 	tests/unit/test_archive \
 	tests/unit/test_audit \
+	tests/unit/test_backend \
 	tests/unit/test_cast \
 	tests/unit/test_codec_levels \
 	tests/unit/test_codecs \
@@ -78,6 +79,7 @@ check_TESTS = \
 	tests/unit/test_fields \
 	tests/unit/test_folder \
 	tests/unit/test_folder_audit \
+	tests/unit/test_functions \
 	tests/unit/test_index \
 	tests/unit/test_io \
 	tests/unit/test_json \

@@ -10,3 +10,13 @@ lib_libdfxcore_la_SOURCES += \
 	verify/schedulers/sigmas.c \
 	verify/schedulers/steps.c \
 	verify/schedulers/tables.c
+
+# Networks, and the operations that they are made of.
+lib_libdfxcore_la_SOURCES += \
+	verify/backend.h \
+	verify/cpu/elementary.h \
+	verify/cpu/norm.c \
+	verify/cpu/pointwise.c \
+	verify/cpu/product.c \
+	verify/cpu/ref.c verify/cpu/ref.h \
+	verify/cpu/rows.h

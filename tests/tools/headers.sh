@@ -17,7 +17,8 @@ compile() { # LANGUAGE-FLAGS HEADER
 }
 
 for header in "$srcdir"/lib/*.h "$srcdir"/lib/include/*.h \
-    "$srcdir"/formats/*.h "$srcdir"/formats/*/*.h "$srcdir"/tools/*.h \
+    "$srcdir"/formats/*.h "$srcdir"/formats/*/*.h \
+    "$srcdir"/verify/*.h "$srcdir"/verify/*/*.h "$srcdir"/tools/*.h \
     "$srcdir"/tests/*/*.h; do
     # One without a guard is a template, included where its parameters are.
     ! grep -q '^#ifndef [A-Z_]*_H$' "$header" 2>/dev/null ||

@@ -2,11 +2,12 @@
 # lists.sh - every source, test and manual page is in a list of the build
 n=0
 cd "$srcdir" || exit 99
-lists="Makefile.am lib/local.mk formats/list.am formats/local.mk tools/local.mk
-    man/local.mk completions/local.mk demo/local.mk tests/local.mk"
+lists="Makefile.am lib/local.mk formats/list.am formats/local.mk
+    verify/local.mk tools/local.mk man/local.mk completions/local.mk demo/local.mk tests/local.mk"
 
 for file in lib/*.[ch] lib/*.def lib/include/*.h formats/*.[ch] \
     formats/families/*.[ch] formats/documents/*.[ch] formats/configs/*.* \
+    verify/*.[ch] verify/*/*.[ch] \
     tools/*.* man/*.[1-9] completions/*.* completions/*/* demo/*.* \
     tests/unit/*.[ch] tests/golden/*.[ch] tests/golden/*.sh tests/tools/*.sh \
     tests/synth/*.* tests/bench/*.* tests/fuzz/*.* tests/interop/*.*; do

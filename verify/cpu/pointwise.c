@@ -1,0 +1,152 @@
+/*
+ * pointwise.c - operations on each element by itself, and moves
+ */
+#include <config.h>
+
+#include "ref.h"
+#include "elementary.h"
+
+#include <string.h>
+
+static float
+activation(float x, dfx_activation kind)
+{
+    switch (kind) {
+    case DFX_ACT_SILU:
+        return dfx_siluf(x);
+    case DFX_ACT_GELU:
+        return dfx_geluf(x);
+    case DFX_ACT_GELU_TANH:
+        return dfx_gelu_tanhf(x);
+    case DFX_ACT_QUICK_GELU:
+        return dfx_quick_geluf(x);
+    case DFX_ACT_RELU:
+        break;
+    }
+    return x < 0.0f ? 0.0f : x;
+}
+
+bool
+dfx_ref_activate(float *out, const float *x, size_t count, dfx_activation kind)
+{
+#pragma omp parallel for default(none) shared(out, x, count, kind)
+    for (size_t i = 0; i < count; i++)
+        out[i] = activation(x[i], kind);
+    return true;
+}
+
+bool
+dfx_ref_geglu(float *out, const float *x, size_t rows, size_t width)
+{
+#pragma omp parallel for default(none) shared(out, x, rows, width)
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * 2 * width;
+
+        for (size_t i = 0; i < width; i++)
+            out[r * width + i] = row[i] * dfx_geluf(row[width + i]);
+    }
+    return true;
+}
+
+bool
+dfx_ref_add(float *out, const float *x, const float *y, size_t count)
+{
+#pragma omp parallel for default(none) shared(out, x, y, count)
+    for (size_t i = 0; i < count; i++)
+        out[i] = x[i] + y[i];
+    return true;
+}
+
+bool
+dfx_ref_scale(float *out, const float *x, size_t count, float factor)
+{
+#pragma omp parallel for default(none) shared(out, x, count, factor)
+    for (size_t i = 0; i < count; i++)
+        out[i] = x[i] * factor;
+    return true;
+}
+
+bool
+dfx_ref_add_each(float *out, const float *x, const float *y, size_t rows,
+                 size_t width)
+{
+#pragma omp parallel for default(none) shared(out, x, y, rows, width)
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < width; i++)
+            out[r * width + i] = x[r * width + i] + y[r];
+    return true;
+}
+
+bool
+dfx_ref_modulate(float *out, const float *x, const float *scale,
+                 const float *shift, size_t rows, size_t width)
+{
+#pragma omp parallel for default(none) shared(out, x, scale, shift, rows, width)
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < width; i++)
+            out[r * width + i] =
+                fmaf(x[r * width + i], 1.0f + scale[r], shift[r]);
+    return true;
+}
+
+/* As PyTorch: the ratio is rounded to float, then the product. */
+static size_t
+nearest(size_t at, float ratio, size_t limit)
+{
+    size_t from = (size_t)((float)at * ratio);
+
+    return from < limit ? from : limit - 1;
+}
+
+bool
+dfx_ref_resize(float *out, const float *x, size_t planes, size_t in_height,
+               size_t in_width, size_t out_height, size_t out_width)
+{
+    float down = (float)in_height / (float)out_height;
+    float across = (float)in_width / (float)out_width;
+
+#pragma omp parallel for default(none) shared(                                 \
+    out, x, planes, in_height, in_width, out_height, out_width, down, across)
+    for (size_t row = 0; row < planes * out_height; row++) {
+        size_t plane = row / out_height;
+        size_t y = nearest(row % out_height, down, in_height);
+        const float *from = x + (plane * in_height + y) * in_width;
+
+        for (size_t i = 0; i < out_width; i++)
+            out[row * out_width + i] = from[nearest(i, across, in_width)];
+    }
+    return true;
+}
+
+bool
+dfx_ref_transpose(float *out, const float *x, size_t batch, size_t rows,
+                  size_t columns)
+{
+#pragma omp parallel for default(none) shared(out, x, batch, rows, columns)
+    for (size_t line = 0; line < batch * columns; line++) {
+        const float *from =
+            x + line / columns * rows * columns + line % columns;
+
+        for (size_t r = 0; r < rows; r++)
+            out[line * rows + r] = from[r * columns];
+    }
+    return true;
+}
+
+bool
+dfx_ref_copy(float *to, size_t to_step, const float *from, size_t from_step,
+             size_t rows, size_t count)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy(to + r * to_step, from + r * from_step, count * sizeof *to);
+    return true;
+}
+
+bool
+dfx_ref_embed(float *out, const float *table, const uint32_t *ids, size_t count,
+              size_t width)
+{
+    for (size_t i = 0; i < count; i++)
+        memcpy(out + i * width, table + ids[i] * width, width * sizeof *out);
+    return true;
+}

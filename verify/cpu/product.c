@@ -1,0 +1,138 @@
+/*
+ * product.c - sums of products: linear layers, convolutions, attention
+ */
+#include <config.h>
+
+#include "ref.h"
+#include "rows.h"
+
+#include <stdlib.h>
+
+/* The chain of every product. Steps are between elements. */
+static float
+chain(const float *a, const float *b, size_t b_step, size_t count)
+{
+    float acc = 0.0f;
+
+    for (size_t i = 0; i < count; i++)
+        acc = fmaf(a[i], b[i * b_step], acc);
+    return acc;
+}
+
+bool
+dfx_ref_linear(float *out, const float *x, const float *weight,
+               const float *bias, size_t rows, size_t in_width,
+               size_t out_width)
+{
+#pragma omp parallel for default(none)                                         \
+    shared(out, x, weight, bias, rows, in_width, out_width)
+    for (size_t i = 0; i < rows * out_width; i++) {
+        size_t r = i / out_width, o = i % out_width;
+
+        out[i] = chain(x + r * in_width, weight + o * in_width, 1, in_width);
+        if (bias != NULL)
+            out[i] += bias[o];
+    }
+    return true;
+}
+
+/* The pixel of a plane at y, x counted from the padding's edge. */
+static float
+pixel(const float *plane, const dfx_conv *c, size_t y, size_t x)
+{
+    bool inside = y >= c->top && y - c->top < c->in_height && x >= c->left &&
+                  x - c->left < c->in_width;
+
+    return inside ? plane[(y - c->top) * c->in_width + x - c->left] : 0.0f;
+}
+
+static float
+conv_element(const float *image, const float *weight, const dfx_conv *c,
+             size_t y, size_t x)
+{
+    float acc = 0.0f;
+
+    for (size_t channel = 0; channel < c->in_channels; channel++) {
+        const float *plane = image + channel * c->in_height * c->in_width;
+
+        for (size_t ky = 0; ky < c->kernel; ky++)
+            for (size_t kx = 0; kx < c->kernel; kx++)
+                acc = fmaf(
+                    pixel(plane, c, y * c->stride + ky, x * c->stride + kx),
+                    *weight++, acc);
+    }
+    return acc;
+}
+
+bool
+dfx_ref_conv2d(float *out, const float *x, const float *weight,
+               const float *bias, const dfx_conv *conv)
+{
+    const dfx_conv c = *conv;
+    size_t image = c.in_channels * c.in_height * c.in_width;
+    size_t filter = c.in_channels * c.kernel * c.kernel;
+
+#pragma omp parallel for default(none)                                         \
+    shared(out, x, weight, bias, c, image, filter)
+    for (size_t row = 0; row < c.batch * c.out_channels * c.out_height; row++) {
+        size_t y = row % c.out_height;
+        size_t o = row / c.out_height % c.out_channels;
+        size_t b = row / c.out_height / c.out_channels;
+
+        for (size_t i = 0; i < c.out_width; i++) {
+            float *to = &out[row * c.out_width + i];
+
+            *to = conv_element(x + b * image, weight + o * filter, &c, y, i);
+            if (bias != NULL)
+                *to += bias[o];
+        }
+    }
+    return true;
+}
+
+/* One query of one head; scores has room for the keys. */
+static void
+attend(float *out, const float *q, const float *k, const float *v,
+       const dfx_attention *a, size_t keys, float *scores)
+{
+    size_t width = a->heads * a->head_size;
+
+    for (size_t j = 0; j < keys; j++)
+        scores[j] = chain(q, k + j * width, 1, a->head_size) * a->scale;
+    dfx_row_softmax(scores, keys);
+    for (size_t i = 0; i < a->head_size; i++)
+        out[i] = chain(scores, v + i, width, keys);
+}
+
+bool
+dfx_ref_attention(float *out, const float *q, const float *k, const float *v,
+                  const dfx_attention *attention)
+{
+    const dfx_attention a = *attention;
+    size_t width = a.heads * a.head_size;
+    bool failed = false;
+
+#pragma omp parallel default(none) shared(out, q, k, v, a, width, failed)
+    {
+        float *scores = malloc(a.keys * sizeof *scores);
+
+        if (scores == NULL) {
+#pragma omp atomic write
+            failed = true;
+        }
+#pragma omp for
+        for (size_t i = 0; i < a.batch * a.heads * a.queries; i++) {
+            size_t query = i % a.queries;
+            size_t head = i / a.queries % a.heads;
+            size_t b = i / a.queries / a.heads;
+            size_t at = (b * a.queries + query) * width + head * a.head_size;
+            size_t from = b * a.keys * width + head * a.head_size;
+            size_t keys = a.causal && query + 1 < a.keys ? query + 1 : a.keys;
+
+            if (scores != NULL)
+                attend(out + at, q + at, k + from, v + from, &a, keys, scores);
+        }
+        free(scores);
+    }
+    return !failed;
+}
