@@ -54,6 +54,7 @@ check_TESTS = \
 	tests/golden/test_importance \
 	tests/golden/test_keylists \
 	tests/golden/test_maps \
+	tests/golden/test_nets \
 	tests/golden/test_pickle \
 	tests/golden/test_rng \
 	tests/golden/test_safetensors \
@@ -84,6 +85,7 @@ check_TESTS = \
 	tests/unit/test_io \
 	tests/unit/test_json \
 	tests/unit/test_memory \
+	tests/unit/test_net \
 	tests/unit/test_open \
 	tests/unit/test_out \
 	tests/unit/test_place \

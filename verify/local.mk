@@ -19,4 +19,8 @@ lib_libdfxcore_la_SOURCES += \
 	verify/cpu/pointwise.c \
 	verify/cpu/product.c \
 	verify/cpu/ref.c verify/cpu/ref.h \
-	verify/cpu/rows.h
+	verify/cpu/rows.h \
+	verify/layers.c \
+	verify/net.c verify/net.h \
+	verify/nets/clip_text.c verify/nets/clip_text.h \
+	verify/settings.c verify/settings.h

@@ -1,0 +1,194 @@
+/*
+ * test_nets.c - networks against the reference libraries
+ *
+ * tests/golden/run/README.md says what the cases are.
+ */
+#include <config.h>
+
+#include "nets/clip_text.h"
+
+#include "document.h"
+#include "golden.h"
+#include "tap.h"
+#include "../synth/synth.h"
+
+#include <math.h>
+
+/* A case that is being checked. */
+typedef struct run {
+    const char *name;
+    cJSON *doc;         /* case.json */
+    cJSON *config;      /* of the component */
+    dfx_index *weights; /* of the component, in a file of the scratch folder */
+    dfx_index *expected;
+    int compared; /* outputs */
+    dfx_net net;
+    dfx_error err;
+} run;
+
+static const cJSON *
+argument(const run *r, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(
+        cJSON_GetObjectItemCaseSensitive(r->doc, "arguments"), key);
+}
+
+static cJSON *
+read_config(const char *path)
+{
+    size_t size = 0;
+    unsigned char *text = golden_load(path, &size);
+    cJSON *doc = NULL;
+    dfx_error err;
+
+    if (dfx_doc_parse((const char *)text, size, path, &doc, &err) != DFX_OK)
+        printf("Bail out! %s\n", err.text);
+    free(text);
+    return doc;
+}
+
+/* Makes the component's weights and opens them. */
+static bool
+make_weights(run *r)
+{
+    const char *file = strstr(text_of(r->doc, "component"), "encoder") != NULL
+                           ? "model"
+                           : "diffusion_pytorch_model";
+    char path[1200];
+    synth_list list;
+    bool made;
+
+    snprintf(path, sizeof path, "%s/models/%s/%s/%s.json", golden_folder,
+             text_of(r->doc, "model"), text_of(r->doc, "component"), file);
+    if (!synth_read(&list, path))
+        return false;
+    made = synth_write(&list, SYNTH_VALUES, "weights.safetensors");
+    synth_fini(&list);
+    return made && dfx_open("weights.safetensors", NULL, &r->weights,
+                            &r->err) == DFX_OK;
+}
+
+static bool
+begin(run *r, const char *name)
+{
+    char path[1200];
+
+    *r = (run){.name = name};
+    snprintf(path, sizeof path, "%s/case.json", name);
+    r->doc = golden_json(path);
+    snprintf(path, sizeof path, "models/%s/%s/config.json",
+             text_of(r->doc, "model"), text_of(r->doc, "component"));
+    r->config = read_config(path);
+    snprintf(path, sizeof path, "%s/%s/outputs.safetensors", golden_folder,
+             name);
+    if (!make_weights(r) ||
+        dfx_open(path, NULL, &r->expected, &r->err) != DFX_OK) {
+        CHECK(false, name);
+        printf("# %s\n", r->err.text);
+        return false;
+    }
+    dfx_net_init(&r->net, &dfx_backend_ref, r->weights, 0, &r->err);
+    return true;
+}
+
+static void
+end(run *r)
+{
+    if (!CHECK(r->net.status == DFX_OK, r->name))
+        printf("# %s: %s\n", r->err.tensor, r->err.text);
+    CHECK(r->compared ==
+              cJSON_GetArraySize(cJSON_GetObjectItem(r->doc, "outputs")),
+          "  all of its outputs were compared");
+    dfx_net_fini(&r->net);
+    dfx_index_free(r->weights);
+    dfx_index_free(r->expected);
+    cJSON_Delete(r->config);
+    cJSON_Delete(r->doc);
+}
+
+static double
+tolerance(const run *r, const char *name)
+{
+    const cJSON *row;
+
+    cJSON_ArrayForEach(
+        row, cJSON_GetObjectItem(
+                 r->doc, "outputs")) if (strcmp(text_of(row, "name"), name) ==
+                                         0) return cJSON_GetObjectItem(row,
+                                                                       "atol")
+        ->valuedouble;
+    return -1.0;
+}
+
+/* x is the output of that name within its tolerance. */
+static void
+compare(run *r, const char *name, dfx_array x)
+{
+    const dfx_tensor *t = dfx_index_find(r->expected, 0, name);
+    double most = 0.0, limit = tolerance(r, name);
+    float *got, *want;
+    char what[200];
+
+    if (t == NULL || r->net.status != DFX_OK)
+        return;
+    r->compared++;
+    snprintf(what, sizeof what, "%s %s", r->name, name);
+    if (!CHECK(t->data.size == x.count * sizeof *want && x.count > 0, what))
+        return;
+    got = malloc(x.count * sizeof *got);
+    want = malloc(x.count * sizeof *want);
+    dfx_net_output(&r->net, x, got);
+    CHECK(dfx_extent_read(&t->data, 0, want, x.count * sizeof *want, &r->err) ==
+              DFX_OK,
+          "  of the size that was expected");
+    for (size_t i = 0; i < x.count; i++) {
+        double d = fabs((double)got[i] - (double)want[i]);
+
+        most = d <= most ? most : d; /* NaN is more than all */
+    }
+    snprintf(what, sizeof what, "  off by %.3g, %.3g are allowed", most, limit);
+    CHECK(most <= limit, what);
+    free(got);
+    free(want);
+}
+
+static void
+check_clip(const char *name)
+{
+    uint32_t ids[1000];
+    size_t batch = 0, tokens = 0, count = 0;
+    const cJSON *row, *id;
+    dfx_clip_config config;
+    dfx_clip_output out;
+    run r;
+
+    if (!begin(&r, name))
+        return;
+    cJSON_ArrayForEach(row, argument(&r, "ids"))
+    {
+        cJSON_ArrayForEach(id, row) ids[count++] = (uint32_t)id->valuedouble;
+        tokens = (size_t)cJSON_GetArraySize(row);
+        batch++;
+    }
+    CHECK(dfx_clip_configure(&config, r.config, &r.err) == DFX_OK, name);
+    dfx_clip_text(&r.net, &config, ids, batch, tokens, &out);
+    compare(&r, "last_hidden_state", out.last);
+    compare(&r, "pooler_output", out.pooled);
+    compare(&r, "text_embeds", out.embeds);
+    compare(&r, "hidden_states.0", out.hidden[0]);
+    compare(&r, "hidden_states.-2", out.hidden[config.layers - 1]);
+    compare(&r, "hidden_states.-1", out.hidden[config.layers]);
+    end(&r);
+}
+
+int
+main(void)
+{
+    golden_find("run");
+    scratch_enter();
+    check_clip("num_clip_l");
+    check_clip("num_clip_l_proj");
+    check_clip("num_clip_h");
+    check_clip("num_clip_g");
+    return tap_end();
+}
