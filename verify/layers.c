@@ -233,6 +233,14 @@ dfx_add(dfx_net *net, dfx_array x, dfx_array y)
 }
 
 dfx_array
+dfx_scale(dfx_net *net, dfx_array x, float factor)
+{
+    if (net->status == DFX_OK)
+        dfx_net_done(net, net->backend->scale(x.data, x.data, x.count, factor));
+    return x;
+}
+
+dfx_array
 dfx_add_channels(dfx_net *net, dfx_array x, dfx_array y)
 {
     if (fits(net,

@@ -23,4 +23,9 @@ lib_libdfxcore_la_SOURCES += \
 	verify/layers.c \
 	verify/net.c verify/net.h \
 	verify/nets/clip_text.c verify/nets/clip_text.h \
+	verify/nets/resnet.c verify/nets/resnet.h \
+	verify/nets/timestep.c verify/nets/timestep.h \
+	verify/nets/transformer.c verify/nets/transformer.h \
+	verify/nets/unet.c verify/nets/unet.h verify/nets/unet_config.c \
+	verify/nets/vae_kl.c verify/nets/vae_kl.h \
 	verify/settings.c verify/settings.h

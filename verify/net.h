@@ -96,9 +96,10 @@ dfx_array dfx_embed(dfx_net *net, const uint32_t *ids, size_t batch,
 dfx_array dfx_attend(dfx_net *net, dfx_array q, dfx_array k, dfx_array v,
                      size_t heads, bool causal);
 
-/* These three change x, which the caller made, and return it. */
+/* These change x, which the caller made, and return it. */
 dfx_array dfx_activate(dfx_net *net, dfx_array x, dfx_activation kind);
 dfx_array dfx_add(dfx_net *net, dfx_array x, dfx_array y);
+dfx_array dfx_scale(dfx_net *net, dfx_array x, float factor);
 /* x [B, C, ...], y [B, C] */
 dfx_array dfx_add_channels(dfx_net *net, dfx_array x, dfx_array y);
 

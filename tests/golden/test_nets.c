@@ -6,6 +6,8 @@
 #include <config.h>
 
 #include "nets/clip_text.h"
+#include "nets/unet.h"
+#include "nets/vae_kl.h"
 
 #include "document.h"
 #include "golden.h"
@@ -181,6 +183,100 @@ check_clip(const char *name)
     end(&r);
 }
 
+/* An input of the case: a row of the generator. */
+static dfx_array
+input(run *r, const char *name)
+{
+    double seed = cJSON_GetObjectItem(r->doc, "input_seed")->valuedouble;
+    dfx_array x = {0};
+    const cJSON *row, *size;
+
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(r->doc, "inputs"))
+    {
+        size_t shape[DFX_NET_RANK], count = 1;
+        uint32_t rank = 0;
+        float *data;
+
+        if (strcmp(text_at(row, 0), name) != 0)
+            continue;
+        cJSON_ArrayForEach(size, cJSON_GetArrayItem(row, 2))
+        {
+            shape[rank] = (size_t)size->valuedouble;
+            count *= shape[rank++];
+        }
+        data = malloc(count * sizeof *data);
+        for (size_t i = 0; i < count; i++)
+            data[i] = (float)(cJSON_GetArrayItem(row, 4)->valuedouble +
+                              ldexp(golden_value((uint64_t)seed, name, i),
+                                    cJSON_GetArrayItem(row, 3)->valueint));
+        x = dfx_net_input(&r->net, data, rank, shape);
+        free(data);
+    }
+    return x;
+}
+
+static void
+check_vae(const char *name)
+{
+    dfx_vae_config config;
+    dfx_vae_posterior p;
+    run r;
+
+    if (!begin(&r, name))
+        return;
+    CHECK(dfx_vae_configure(&config, r.config, &r.err) == DFX_OK, name);
+    p = dfx_vae_split(&r.net, &config,
+                      dfx_vae_encode(&r.net, &config, input(&r, "image")));
+    compare(&r, "mean", p.mean);
+    compare(&r, "logvar", p.logvar);
+    compare(&r, "std", p.deviation);
+    compare(&r, "decoded",
+            dfx_vae_decode(&r.net, &config, input(&r, "latent")));
+    end(&r);
+}
+
+/* The numbers of an argument, a list or a list of lists; how many. */
+static size_t
+numbers(const run *r, const char *key, float *to)
+{
+    const cJSON *item, *inner;
+    size_t count = 0;
+
+    cJSON_ArrayForEach(item, argument(r, key))
+    {
+        if (cJSON_IsNumber(item))
+            to[count++] = (float)item->valuedouble;
+        cJSON_ArrayForEach(inner, item) to[count++] = (float)inner->valuedouble;
+    }
+    return count;
+}
+
+static void
+check_unet(const char *name)
+{
+    float steps[16] = {0}, ids[64] = {0};
+    size_t step_count, id_count;
+    dfx_unet_config config;
+    dfx_unet_input in = {.timesteps = steps, .time_ids = ids};
+    run r;
+
+    if (!begin(&r, name))
+        return;
+    in.sample = input(&r, "sample");
+    in.text = input(&r, "encoder_hidden_states");
+    in.text_embeds = input(&r, "text_embeds");
+    in.timestep_cond = input(&r, "timestep_cond");
+    in.class_vector = input(&r, "class_labels");
+    step_count = numbers(&r, "t", steps);
+    for (size_t b = step_count; b < in.sample.shape[0]; b++)
+        steps[b] = steps[0];
+    id_count = numbers(&r, "time_ids", ids);
+    in.time_id_count = id_count / in.sample.shape[0];
+    CHECK(dfx_unet_configure(&config, r.config, &r.err) == DFX_OK, name);
+    compare(&r, "sample", dfx_unet(&r.net, &config, &in));
+    end(&r);
+}
+
 int
 main(void)
 {
@@ -190,5 +286,19 @@ main(void)
     check_clip("num_clip_l_proj");
     check_clip("num_clip_h");
     check_clip("num_clip_g");
+    check_vae("num_vae");
+    check_vae("num_vae_noquant");
+    check_vae("num_vae_odd");
+    check_unet("num_sd15");
+    check_unet("num_sd15_16");
+    check_unet("num_sd15_odd");
+    check_unet("num_sd21");
+    check_unet("num_sdxl");
+    check_unet("num_tinysd");
+    check_unet("num_ssd1b");
+    check_unet("num_refiner");
+    check_unet("num_inpaint");
+    check_unet("num_pix2pix");
+    check_unet("num_options");
     return tap_end();
 }
