@@ -19,6 +19,7 @@
 #ifndef DFX_BACKEND_H
 #define DFX_BACKEND_H
 
+#include "cpu.h"
 #include "error.h"
 
 typedef struct dfx_conv {
@@ -105,5 +106,11 @@ typedef struct dfx_backend {
 
 /* The CPU, plain C: what all others must agree with. */
 extern const dfx_backend dfx_backend_ref;
+/* The same bits, sooner; x86 alone has them. */
+extern const dfx_backend dfx_backend_avx2, dfx_backend_avx512;
+
+/* The backend of a level that the machine has, and that of dfx_cpu_level(). */
+const dfx_backend *dfx_backend_at(dfx_cpu level);
+const dfx_backend *dfx_backend_cpu(void);
 
 #endif

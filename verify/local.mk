@@ -14,12 +14,15 @@ lib_libdfxcore_la_SOURCES += \
 # Networks, and the operations that they are made of.
 lib_libdfxcore_la_SOURCES += \
 	verify/backend.h \
+	verify/cpu/cpu.c \
 	verify/cpu/elementary.h \
-	verify/cpu/norm.c \
-	verify/cpu/pointwise.c \
-	verify/cpu/product.c \
-	verify/cpu/ref.c verify/cpu/ref.h \
+	verify/cpu/norm.h \
+	verify/cpu/panel.h \
+	verify/cpu/pointwise.h \
+	verify/cpu/product.h \
+	verify/cpu/ref.c \
 	verify/cpu/rows.h \
+	verify/cpu/table.h \
 	verify/layers.c \
 	verify/net.c verify/net.h \
 	verify/nets/clip_text.c verify/nets/clip_text.h \
@@ -29,3 +32,8 @@ lib_libdfxcore_la_SOURCES += \
 	verify/nets/unet.c verify/nets/unet.h verify/nets/unet_config.c \
 	verify/nets/vae_kl.c verify/nets/vae_kl.h \
 	verify/settings.c verify/settings.h
+
+if X86_SIMD
+lib_libavx2_la_SOURCES += verify/cpu/avx2.c
+lib_libavx512_la_SOURCES += verify/cpu/avx512.c
+endif

@@ -89,7 +89,7 @@ begin(run *r, const char *name)
         printf("# %s\n", r->err.text);
         return false;
     }
-    dfx_net_init(&r->net, &dfx_backend_ref, r->weights, 0, &r->err);
+    dfx_net_init(&r->net, dfx_backend_cpu(), r->weights, 0, &r->err);
     return true;
 }
 

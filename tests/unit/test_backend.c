@@ -344,21 +344,21 @@ test_moves(void)
     close_to(4 * 3, 0.0, "  exactly");
 }
 
-/* A bit of everything into out; the count. */
+/* A bit of everything into out, at sizes that fill no panel; the count. */
 static size_t
-compute(float *out)
+compute(const dfx_backend *backend, float *out)
 {
     static const dfx_conv conv = {1, 5, 9, 13, 7, 9, 13, 3, 1, 1, 1};
     static const dfx_attention a = {1, 3, 8, 29, 31, 0.3f, false};
     float *at = out;
-    bool good = ref->linear(at, x, w, bias, 13, 70, 9);
+    bool good = backend->linear(at, x, w, bias, 13, 70, 9);
 
-    good &= ref->conv2d(at += 13 * 9, x, w, bias, &conv);
-    good &= ref->attention(at += 7 * 9 * 13, x, y, z, &a);
-    good &= ref->group_norm(at += 24 * 29, x, w, bias, 2, 12, 35, 4, 1e-5f);
-    good &= ref->layer_norm(at += 2 * 12 * 35, x, w, bias, 9, 70, 1e-5f);
-    good &= ref->activate(at += 9 * 70, x, 1000, DFX_ACT_GELU_TANH);
-    good &= ref->geglu(at += 1000, x, 20, 30);
+    good &= backend->conv2d(at += 13 * 9, x, w, bias, &conv);
+    good &= backend->attention(at += 7 * 9 * 13, x, y, z, &a);
+    good &= backend->group_norm(at += 24 * 29, x, w, bias, 2, 12, 35, 4, 1e-5f);
+    good &= backend->layer_norm(at += 2 * 12 * 35, x, w, bias, 9, 70, 1e-5f);
+    good &= backend->activate(at += 9 * 70, x, 1000, DFX_ACT_GELU_TANH);
+    good &= backend->geglu(at += 1000, x, 20, 30);
     at += 20 * 30;
     return good ? (size_t)(at - out) : 0;
 }
@@ -371,14 +371,58 @@ test_threads(void)
 
     fill_all();
     omp_set_num_threads(1);
-    count = compute(first);
+    count = compute(ref, first);
     CHECK(count > 0 && count <= ROOM, "on one thread");
     omp_set_num_threads(2);
-    CHECK(compute(got) == count && memcmp(got, first, count * 4) == 0,
+    CHECK(compute(ref, got) == count && memcmp(got, first, count * 4) == 0,
           "the same bits on two");
     omp_set_num_threads(7);
-    CHECK(compute(got) == count && memcmp(got, first, count * 4) == 0,
+    CHECK(compute(ref, got) == count && memcmp(got, first, count * 4) == 0,
           "the same bits on seven");
+}
+
+static void
+test_levels(void)
+{
+    static float first[ROOM];
+    size_t count;
+
+    fill_all();
+    count = compute(ref, first);
+    for (dfx_cpu level = DFX_CPU_AVX2; level <= dfx_cpu_best(); level++)
+        CHECK(compute(dfx_backend_at(level), got) == count &&
+                  memcmp(got, first, count * 4) == 0,
+              dfx_cpu_name(level));
+}
+
+/* Products that take several panels, groups of rows and blocks of depth. */
+static void
+test_large(void)
+{
+    static const dfx_conv conv = {2, 60, 11, 13, 500, 6, 7, 3, 2, 1, 1};
+    enum { IN = 600, OUT = 70, ROWS = 500, PIXELS = 2 * 500 * 6 * 7 };
+    float *a = malloc(sizeof *a * ROWS * IN);
+    float *b = malloc(sizeof *b * ROWS * IN);
+    float *want_all = malloc(sizeof *a * (ROWS * OUT + PIXELS));
+    float *got_all = malloc(sizeof *a * (ROWS * OUT + PIXELS));
+
+    fill(a, (size_t)ROWS * IN, 11);
+    fill(b, (size_t)ROWS * IN, 12);
+    ref->linear(want_all, a, b, bias, ROWS, IN, OUT);
+    ref->conv2d(want_all + ROWS * OUT, a, b, NULL, &conv);
+    for (dfx_cpu level = DFX_CPU_AVX2; level <= dfx_cpu_best(); level++) {
+        const dfx_backend *backend = dfx_backend_at(level);
+
+        CHECK(backend->linear(got_all, a, b, bias, ROWS, IN, OUT) &&
+                  backend->conv2d(got_all + ROWS * OUT, a, b, NULL, &conv) &&
+                  memcmp(got_all, want_all,
+                         sizeof *a * (ROWS * OUT + PIXELS)) == 0,
+              "large products, the same bits");
+    }
+    free(a);
+    free(b);
+    free(want_all);
+    free(got_all);
 }
 
 int
@@ -393,5 +437,7 @@ main(void)
     test_pointwise();
     test_moves();
     test_threads();
+    test_levels();
+    test_large();
     return tap_end();
 }

@@ -1,9 +1,12 @@
 /*
- * norm.c - rows of mean 0 and variance 1
+ * norm.h - rows of mean 0 and variance 1
+ *
+ * The same source for all levels: fma is one instruction where there is one.
  */
-#include <config.h>
+#ifndef DFX_CPU_NORM_H
+#define DFX_CPU_NORM_H
 
-#include "ref.h"
+#include "backend.h"
 #include "rows.h"
 
 typedef struct row_norm {
@@ -28,10 +31,10 @@ apply(row_norm n, float x, float weight, float bias)
     return fmaf((x - n.mean) * n.factor, weight, bias);
 }
 
-bool
-dfx_ref_group_norm(float *out, const float *x, const float *weight,
-                   const float *bias, size_t batch, size_t channels,
-                   size_t area, size_t groups, float eps)
+static bool
+plain_group_norm(float *out, const float *x, const float *weight,
+                 const float *bias, size_t batch, size_t channels, size_t area,
+                 size_t groups, float eps)
 {
     size_t members = channels / groups;
     size_t width = members * area;
@@ -50,9 +53,9 @@ dfx_ref_group_norm(float *out, const float *x, const float *weight,
     return true;
 }
 
-bool
-dfx_ref_layer_norm(float *out, const float *x, const float *weight,
-                   const float *bias, size_t rows, size_t width, float eps)
+static bool
+plain_layer_norm(float *out, const float *x, const float *weight,
+                 const float *bias, size_t rows, size_t width, float eps)
 {
 #pragma omp parallel for default(none)                                         \
     shared(out, x, weight, bias, rows, width, eps)
@@ -64,3 +67,5 @@ dfx_ref_layer_norm(float *out, const float *x, const float *weight,
     }
     return true;
 }
+
+#endif

@@ -1,9 +1,13 @@
 /*
- * product.c - sums of products: linear layers, convolutions, attention
+ * product.h - sums of products: linear layers, convolutions, attention
+ *
+ * Plain, as they are defined. Levels with lanes do the same sums side by side
+ * (panel.h).
  */
-#include <config.h>
+#ifndef DFX_CPU_PRODUCT_H
+#define DFX_CPU_PRODUCT_H
 
-#include "ref.h"
+#include "backend.h"
 #include "rows.h"
 
 #include <stdlib.h>
@@ -19,10 +23,9 @@ chain(const float *a, const float *b, size_t b_step, size_t count)
     return acc;
 }
 
-bool
-dfx_ref_linear(float *out, const float *x, const float *weight,
-               const float *bias, size_t rows, size_t in_width,
-               size_t out_width)
+static bool
+plain_linear(float *out, const float *x, const float *weight, const float *bias,
+             size_t rows, size_t in_width, size_t out_width)
 {
 #pragma omp parallel for default(none)                                         \
     shared(out, x, weight, bias, rows, in_width, out_width)
@@ -46,50 +49,6 @@ pixel(const float *plane, const dfx_conv *c, size_t y, size_t x)
     return inside ? plane[(y - c->top) * c->in_width + x - c->left] : 0.0f;
 }
 
-static float
-conv_element(const float *image, const float *weight, const dfx_conv *c,
-             size_t y, size_t x)
-{
-    float acc = 0.0f;
-
-    for (size_t channel = 0; channel < c->in_channels; channel++) {
-        const float *plane = image + channel * c->in_height * c->in_width;
-
-        for (size_t ky = 0; ky < c->kernel; ky++)
-            for (size_t kx = 0; kx < c->kernel; kx++)
-                acc = fmaf(
-                    pixel(plane, c, y * c->stride + ky, x * c->stride + kx),
-                    *weight++, acc);
-    }
-    return acc;
-}
-
-bool
-dfx_ref_conv2d(float *out, const float *x, const float *weight,
-               const float *bias, const dfx_conv *conv)
-{
-    const dfx_conv c = *conv;
-    size_t image = c.in_channels * c.in_height * c.in_width;
-    size_t filter = c.in_channels * c.kernel * c.kernel;
-
-#pragma omp parallel for default(none)                                         \
-    shared(out, x, weight, bias, c, image, filter)
-    for (size_t row = 0; row < c.batch * c.out_channels * c.out_height; row++) {
-        size_t y = row % c.out_height;
-        size_t o = row / c.out_height % c.out_channels;
-        size_t b = row / c.out_height / c.out_channels;
-
-        for (size_t i = 0; i < c.out_width; i++) {
-            float *to = &out[row * c.out_width + i];
-
-            *to = conv_element(x + b * image, weight + o * filter, &c, y, i);
-            if (bias != NULL)
-                *to += bias[o];
-        }
-    }
-    return true;
-}
-
 /* One query of one head; scores has room for the keys. */
 static void
 attend(float *out, const float *q, const float *k, const float *v,
@@ -104,9 +63,9 @@ attend(float *out, const float *q, const float *k, const float *v,
         out[i] = chain(scores, v + i, width, keys);
 }
 
-bool
-dfx_ref_attention(float *out, const float *q, const float *k, const float *v,
-                  const dfx_attention *attention)
+static bool
+plain_attention(float *out, const float *q, const float *k, const float *v,
+                const dfx_attention *attention)
 {
     const dfx_attention a = *attention;
     size_t width = a.heads * a.head_size;
@@ -136,3 +95,5 @@ dfx_ref_attention(float *out, const float *q, const float *k, const float *v,
     }
     return !failed;
 }
+
+#endif

@@ -1,9 +1,12 @@
 /*
- * pointwise.c - operations on each element by itself, and moves
+ * pointwise.h - operations on each element by itself, and moves
+ *
+ * The same source for all levels: fma is one instruction where there is one.
  */
-#include <config.h>
+#ifndef DFX_CPU_POINTWISE_H
+#define DFX_CPU_POINTWISE_H
 
-#include "ref.h"
+#include "backend.h"
 #include "elementary.h"
 
 #include <string.h>
@@ -26,8 +29,8 @@ activation(float x, dfx_activation kind)
     return x < 0.0f ? 0.0f : x;
 }
 
-bool
-dfx_ref_activate(float *out, const float *x, size_t count, dfx_activation kind)
+static bool
+plain_activate(float *out, const float *x, size_t count, dfx_activation kind)
 {
 #pragma omp parallel for default(none) shared(out, x, count, kind)
     for (size_t i = 0; i < count; i++)
@@ -35,8 +38,8 @@ dfx_ref_activate(float *out, const float *x, size_t count, dfx_activation kind)
     return true;
 }
 
-bool
-dfx_ref_geglu(float *out, const float *x, size_t rows, size_t width)
+static bool
+plain_geglu(float *out, const float *x, size_t rows, size_t width)
 {
 #pragma omp parallel for default(none) shared(out, x, rows, width)
     for (size_t r = 0; r < rows; r++) {
@@ -48,8 +51,8 @@ dfx_ref_geglu(float *out, const float *x, size_t rows, size_t width)
     return true;
 }
 
-bool
-dfx_ref_add(float *out, const float *x, const float *y, size_t count)
+static bool
+plain_add(float *out, const float *x, const float *y, size_t count)
 {
 #pragma omp parallel for default(none) shared(out, x, y, count)
     for (size_t i = 0; i < count; i++)
@@ -57,8 +60,8 @@ dfx_ref_add(float *out, const float *x, const float *y, size_t count)
     return true;
 }
 
-bool
-dfx_ref_scale(float *out, const float *x, size_t count, float factor)
+static bool
+plain_scale(float *out, const float *x, size_t count, float factor)
 {
 #pragma omp parallel for default(none) shared(out, x, count, factor)
     for (size_t i = 0; i < count; i++)
@@ -66,9 +69,9 @@ dfx_ref_scale(float *out, const float *x, size_t count, float factor)
     return true;
 }
 
-bool
-dfx_ref_add_each(float *out, const float *x, const float *y, size_t rows,
-                 size_t width)
+static bool
+plain_add_each(float *out, const float *x, const float *y, size_t rows,
+               size_t width)
 {
 #pragma omp parallel for default(none) shared(out, x, y, rows, width)
     for (size_t r = 0; r < rows; r++)
@@ -77,9 +80,9 @@ dfx_ref_add_each(float *out, const float *x, const float *y, size_t rows,
     return true;
 }
 
-bool
-dfx_ref_modulate(float *out, const float *x, const float *scale,
-                 const float *shift, size_t rows, size_t width)
+static bool
+plain_modulate(float *out, const float *x, const float *scale,
+               const float *shift, size_t rows, size_t width)
 {
 #pragma omp parallel for default(none) shared(out, x, scale, shift, rows, width)
     for (size_t r = 0; r < rows; r++)
@@ -98,9 +101,9 @@ nearest(size_t at, float ratio, size_t limit)
     return from < limit ? from : limit - 1;
 }
 
-bool
-dfx_ref_resize(float *out, const float *x, size_t planes, size_t in_height,
-               size_t in_width, size_t out_height, size_t out_width)
+static bool
+plain_resize(float *out, const float *x, size_t planes, size_t in_height,
+             size_t in_width, size_t out_height, size_t out_width)
 {
     float down = (float)in_height / (float)out_height;
     float across = (float)in_width / (float)out_width;
@@ -118,9 +121,9 @@ dfx_ref_resize(float *out, const float *x, size_t planes, size_t in_height,
     return true;
 }
 
-bool
-dfx_ref_transpose(float *out, const float *x, size_t batch, size_t rows,
-                  size_t columns)
+static bool
+plain_transpose(float *out, const float *x, size_t batch, size_t rows,
+                size_t columns)
 {
 #pragma omp parallel for default(none) shared(out, x, batch, rows, columns)
     for (size_t line = 0; line < batch * columns; line++) {
@@ -133,20 +136,22 @@ dfx_ref_transpose(float *out, const float *x, size_t batch, size_t rows,
     return true;
 }
 
-bool
-dfx_ref_copy(float *to, size_t to_step, const float *from, size_t from_step,
-             size_t rows, size_t count)
+static bool
+plain_copy(float *to, size_t to_step, const float *from, size_t from_step,
+           size_t rows, size_t count)
 {
     for (size_t r = 0; r < rows; r++)
         memcpy(to + r * to_step, from + r * from_step, count * sizeof *to);
     return true;
 }
 
-bool
-dfx_ref_embed(float *out, const float *table, const uint32_t *ids, size_t count,
-              size_t width)
+static bool
+plain_embed(float *out, const float *table, const uint32_t *ids, size_t count,
+            size_t width)
 {
     for (size_t i = 0; i < count; i++)
         memcpy(out + i * width, table + ids[i] * width, width * sizeof *out);
     return true;
 }
+
+#endif
