@@ -3,9 +3,6 @@
  *
  * The same source for all levels: fma is one instruction where there is one.
  */
-#ifndef DFX_CPU_NORM_H
-#define DFX_CPU_NORM_H
-
 #include "backend.h"
 #include "rows.h"
 
@@ -67,5 +64,3 @@ plain_layer_norm(float *out, const float *x, const float *weight,
     }
     return true;
 }
-
-#endif

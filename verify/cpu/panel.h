@@ -17,9 +17,8 @@
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 
 enum {
-    VECTORS = 2,
-    PANEL = VECTORS * LANES,
-    TALL = LANES == 16 ? 12 : 6, /* times VECTORS: most of the registers */
+    PANEL = 2 * LANES,
+    TALL = LANES == 16 ? 12 : 6, /* times two: most of the registers */
     DEPTH = 256,                 /* a panel stays in the first cache */
     GROUP = 480,                 /* rows of a task: a multiple of both TALLs */
     FEW = 4                      /* rows for which packing b does not pay */
@@ -96,31 +95,50 @@ pack_pixels(const product *p, float *panel, size_t k, size_t depth,
     }
 }
 
+INLINE lanes
+lanes_load(const float *from)
+{
+    lanes x;
+
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+INLINE void
+lanes_store(float *to, lanes x)
+{
+    memcpy(to, &x, sizeof x);
+}
+
 /* tile[rows][PANEL] += a[rows][depth] panel[depth][PANEL]; rows is constant. */
 INLINE void
 multiply(size_t rows, float *tile, const float *a, size_t a_step,
          const float *panel, size_t depth)
 {
-    lanes acc[TALL][VECTORS];
+    lanes left[TALL], right[TALL];
 
 #pragma GCC unroll 16
-    for (size_t r = 0; r < rows; r++)
-        memcpy(acc[r], tile + r * PANEL, sizeof acc[r]);
+    for (size_t r = 0; r < rows; r++) {
+        left[r] = lanes_load(tile + r * PANEL);
+        right[r] = lanes_load(tile + r * PANEL + LANES);
+    }
     for (size_t k = 0; k < depth; k++) {
-        lanes b[VECTORS];
+        lanes b_left = lanes_load(panel + k * PANEL);
+        lanes b_right = lanes_load(panel + k * PANEL + LANES);
 
-        memcpy(b, panel + k * PANEL, sizeof b);
 #pragma GCC unroll 16
         for (size_t r = 0; r < rows; r++) {
             const lanes each = a[r * a_step + k] - (lanes){0};
 
-            acc[r][0] = lanes_fma(each, b[0], acc[r][0]);
-            acc[r][1] = lanes_fma(each, b[1], acc[r][1]);
+            left[r] = lanes_fma(each, b_left, left[r]);
+            right[r] = lanes_fma(each, b_right, right[r]);
         }
     }
 #pragma GCC unroll 16
-    for (size_t r = 0; r < rows; r++)
-        memcpy(tile + r * PANEL, acc[r], sizeof acc[r]);
+    for (size_t r = 0; r < rows; r++) {
+        lanes_store(tile + r * PANEL, left[r]);
+        lanes_store(tile + r * PANEL + LANES, right[r]);
+    }
 }
 
 /* A panel times rows of a. */

@@ -3,9 +3,6 @@
  *
  * The same source for all levels: fma is one instruction where there is one.
  */
-#ifndef DFX_CPU_POINTWISE_H
-#define DFX_CPU_POINTWISE_H
-
 #include "backend.h"
 #include "elementary.h"
 
@@ -153,5 +150,3 @@ plain_embed(float *out, const float *table, const uint32_t *ids, size_t count,
         memcpy(out + i * width, table + ids[i] * width, width * sizeof *out);
     return true;
 }
-
-#endif

@@ -4,9 +4,6 @@
  * Plain, as they are defined. Levels with lanes do the same sums side by side
  * (panel.h).
  */
-#ifndef DFX_CPU_PRODUCT_H
-#define DFX_CPU_PRODUCT_H
-
 #include "backend.h"
 #include "rows.h"
 
@@ -95,5 +92,3 @@ plain_attention(float *out, const float *q, const float *k, const float *v,
     }
     return !failed;
 }
-
-#endif
