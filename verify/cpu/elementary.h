@@ -26,7 +26,8 @@ dfx_pow2i(int32_t n)
 
 /*
  * exp(x) = 2^n exp(r), |r| <= ln 2 / 2, where Taylor to r^7 leaves less than
- * 2^-27. 2^n is two factors, so that results below 2^-126 round once.
+ * 2^-27. 2^n is two factors, so that results below 2^-126 round once. No
+ * branch, so that loops over it become lanes.
  */
 static inline float
 dfx_expf(float x)
@@ -35,15 +36,15 @@ dfx_expf(float x)
     static const float ln2_high = 0x1.62e4p-1f; /* in two parts */
     static const float ln2_low = 0x1.7f7d1cp-20f;
     static const float to_integer = 0x1.8p+23f; /* adding it rounds to even */
-    float n, r, p;
-    int32_t whole, half;
+    /* From half of 2^-149, which is 0, to more than there is. */
+    float above = x > -104.0f ? x : -104.0f;
+    float within = above < 89.0f ? above : 89.0f;
+    float n = fmaf(within, log2e, to_integer) - to_integer;
+    int32_t whole = (int32_t)n; /* -150 .. 128 */
+    int32_t half = whole / 2;
+    float r = fmaf(n, -ln2_high, within);
+    float p;
 
-    if (!(x > -104.0f)) /* below half of 2^-149; or NaN */
-        return x <= -104.0f ? 0.0f : x;
-    if (x > 89.0f)
-        return INFINITY;
-    n = fmaf(x, log2e, to_integer) - to_integer;
-    r = fmaf(n, -ln2_high, x);
     r = fmaf(n, -ln2_low, r);
     p = 1.0f / 5040.0f;
     p = fmaf(p, r, 1.0f / 720.0f);
@@ -53,9 +54,8 @@ dfx_expf(float x)
     p = fmaf(p, r, 0.5f);
     p = fmaf(p, r, 1.0f);
     p = fmaf(p, r, 1.0f);
-    whole = (int32_t)n; /* -150 .. 128 */
-    half = whole / 2;
-    return p * dfx_pow2i(half) * dfx_pow2i(whole - half);
+    p = p * dfx_pow2i(half) * dfx_pow2i(whole - half);
+    return x == x ? p : x;
 }
 
 /* |x| <= 0.625: x + x z P(z), z = x^2; else 1 - 2 / (exp(2x) + 1). */

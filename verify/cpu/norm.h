@@ -41,10 +41,12 @@ plain_group_norm(float *out, const float *x, const float *weight,
     for (size_t g = 0; g < batch * groups; g++) {
         row_norm n = measure(x + g * width, width, eps);
 
-        for (size_t i = 0; i < width; i++) {
-            size_t c = g % groups * members + i / area;
+        for (size_t i = 0; i < members; i++) {
+            size_t c = g % groups * members + i;
+            size_t first = g * width + i * area;
 
-            out[g * width + i] = apply(n, x[g * width + i], weight[c], bias[c]);
+            for (size_t j = first; j < first + area; j++)
+                out[j] = apply(n, x[j], weight[c], bias[c]);
         }
     }
     return true;

@@ -9,29 +9,35 @@
 #include <string.h>
 
 static float
-activation(float x, dfx_activation kind)
+relu(float x)
 {
-    switch (kind) {
-    case DFX_ACT_SILU:
-        return dfx_siluf(x);
-    case DFX_ACT_GELU:
-        return dfx_geluf(x);
-    case DFX_ACT_GELU_TANH:
-        return dfx_gelu_tanhf(x);
-    case DFX_ACT_QUICK_GELU:
-        return dfx_quick_geluf(x);
-    case DFX_ACT_RELU:
-        break;
-    }
     return x < 0.0f ? 0.0f : x;
 }
+
+#define EACH(function)                                                         \
+    _Pragma("omp parallel for simd default(none) shared(out, x, count)") for ( \
+        size_t i = 0; i < count; i++) out[i] = function(x[i])
 
 static bool
 plain_activate(float *out, const float *x, size_t count, dfx_activation kind)
 {
-#pragma omp parallel for default(none) shared(out, x, count, kind)
-    for (size_t i = 0; i < count; i++)
-        out[i] = activation(x[i], kind);
+    switch (kind) {
+    case DFX_ACT_SILU:
+        EACH(dfx_siluf);
+        break;
+    case DFX_ACT_GELU:
+        EACH(dfx_geluf);
+        break;
+    case DFX_ACT_GELU_TANH:
+        EACH(dfx_gelu_tanhf);
+        break;
+    case DFX_ACT_QUICK_GELU:
+        EACH(dfx_quick_geluf);
+        break;
+    case DFX_ACT_RELU:
+        EACH(relu);
+        break;
+    }
     return true;
 }
 
