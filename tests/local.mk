@@ -58,6 +58,7 @@ check_TESTS = \
 	tests/golden/test_pickle \
 	tests/golden/test_rng \
 	tests/golden/test_safetensors \
+	tests/golden/test_schedulers \
 	tests/golden/test_torch \
 	tests/golden/test_torch_write \
 	tests/unit/test_archive \
