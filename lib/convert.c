@@ -299,7 +299,8 @@ dfx_conversion_build(dfx_conversion *conversion, dfx_error *err)
     if (to_folder) {
         DFX_TRY(dfx_residue_to_folder(conversion, err));
         DFX_TRY(dfx_recipe_apply(conversion, err));
-        DFX_TRY(dfx_unjoin_apply(conversion, err));
+        if (!conversion->joined)
+            DFX_TRY(dfx_unjoin_apply(conversion, err));
         DFX_TRY(from_folder ? carry_files(conversion, err)
                             : make_files(conversion, err));
         DFX_TRY(dfx_grafts_files(conversion, err));
@@ -325,14 +326,17 @@ dfx_conversion_fini(dfx_conversion *conversion)
 
 /* ---- The container ------------------------------------------------------- */
 
-/* What an audit of the source does not call safe. */
-static dfx_status
-refuse_unsafe(const dfx_index *index, const dfx_convert_options *options,
-              dfx_error *err)
+dfx_status
+dfx_source_check(const dfx_index *index, bool allow_unsafe, dfx_error *err)
 {
     const dfx_audit *audit = &index->audit;
 
-    if (audit->verdict == DFX_VERDICT_SAFE || options->allow_unsafe)
+    if (index->lacking.rule != NULL) {
+        if (err != NULL)
+            *err = index->lacking;
+        return index->lacking.status;
+    }
+    if (audit->verdict == DFX_VERDICT_SAFE || allow_unsafe)
         return DFX_OK;
     dfx_fail(err, DFX_RULE_PT_NOT_SAFE, audit->worst.offset, "%s: %s%s%s (%s)",
              dfx_verdict_name(audit->verdict), audit->worst.tensor,
@@ -379,12 +383,7 @@ check_source(const dfx_index *index, const dfx_format *format,
 {
     if (!is_edit(index, format, dst, options))
         DFX_TRY(refuse_source(index, dst, err));
-    if (index->lacking.rule != NULL) {
-        if (err != NULL)
-            *err = index->lacking;
-        return index->lacking.status;
-    }
-    return refuse_unsafe(index, options, err);
+    return dfx_source_check(index, options->allow_unsafe, err);
 }
 
 /* Whose names the target gets: the format's, but a source that no table knows

@@ -35,6 +35,8 @@ typedef struct dfx_conversion {
     const dfx_identity *identity;
     const dfx_convert_options *options;
     dfx_layout to;
+    bool joined;    /* weights are one tensor each, whatever they are stored as:
+                       who builds this wants their numbers */
     dfx_plan *plan; /* its arena and notes */
     dfx_bundle bundle;
     dfx_bundle_component *components; /* of the bundle */
@@ -170,6 +172,11 @@ DFX_CHECKED dfx_status dfx_grafts_files(dfx_conversion *conversion,
    (configs.h says why). In stored.c. */
 DFX_CHECKED dfx_status dfx_stored_types(dfx_conversion *conversion,
                                         dfx_error *err);
+
+/* Refuses a source with a tensor that nothing can keep, and one that an audit
+   does not call safe unless that is allowed. */
+DFX_CHECKED dfx_status dfx_source_check(const dfx_index *index,
+                                        bool allow_unsafe, dfx_error *err);
 
 /* What a plan keeps for dfx_plan_verify; in its arena. */
 typedef struct dfx_verify_notes {

@@ -252,6 +252,23 @@ dfx_doc_read(const dfx_extent *extent, cJSON **doc, dfx_error *err)
     return status;
 }
 
+dfx_status
+dfx_doc_open(const char *path, cJSON **doc, dfx_error *err)
+{
+    dfx_extent extent = {0};
+    dfx_io *io = NULL;
+    dfx_status status;
+
+    DFX_TRY(dfx_io_open_file(path, &io, err));
+    extent.io = io;
+    extent.size = dfx_io_size(io);
+    status = dfx_doc_read(&extent, doc, err);
+    dfx_io_close(io);
+    if (status != DFX_OK)
+        dfx_error_in_file(err, path);
+    return status;
+}
+
 /* ---- Writing ------------------------------------------------------------ */
 
 typedef struct style {

@@ -23,6 +23,10 @@ DFX_CHECKED dfx_status dfx_doc_parse(const char *text, size_t size,
 DFX_CHECKED dfx_status dfx_doc_read(const dfx_extent *extent, cJSON **doc,
                                     dfx_error *err);
 
+/* The same of a file. */
+DFX_CHECKED dfx_status dfx_doc_open(const char *path, cJSON **doc,
+                                    dfx_error *err);
+
 /*
  * As json.dumps(doc, indent=2, sort_keys=sort) + "\n" with ensure_ascii=False
  * writes it. NULL if memory ran out; free() it.

@@ -384,16 +384,24 @@ dfx_expr_bytes(dfx_arena *arena, const void *data, size_t size,
 }
 
 dfx_status
+dfx_expr_array(dfx_arena *arena, const void *data, dfx_type type, uint32_t rank,
+               const uint64_t *shape, const dfx_expr **out, dfx_error *err)
+{
+    dfx_expr *made = NULL;
+
+    DFX_TRY(make(arena, DFX_NODE_BYTES, type, rank, shape, &made, err));
+    made->data = data;
+    *out = made;
+    return DFX_OK;
+}
+
+dfx_status
 dfx_expr_floats(dfx_arena *arena, const float *numbers, size_t count,
                 const dfx_expr **out, dfx_error *err)
 {
     uint64_t shape = count;
-    dfx_expr *made = NULL;
 
-    DFX_TRY(make(arena, DFX_NODE_BYTES, DFX_TYPE_F32, 1, &shape, &made, err));
-    made->data = numbers;
-    *out = made;
-    return DFX_OK;
+    return dfx_expr_array(arena, numbers, DFX_TYPE_F32, 1, &shape, out, err);
 }
 
 dfx_status

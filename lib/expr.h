@@ -98,6 +98,11 @@ DFX_CHECKED dfx_status dfx_expr_uncast(dfx_arena *arena, const dfx_expr *x,
 /* The type of that. */
 dfx_type dfx_expr_source_type(const dfx_expr *x);
 
+/* An array in memory, which is borrowed. */
+DFX_CHECKED dfx_status dfx_expr_array(dfx_arena *arena, const void *data,
+                                      dfx_type type, uint32_t rank,
+                                      const uint64_t *shape,
+                                      const dfx_expr **out, dfx_error *err);
 /* F32 [count]; the numbers are borrowed. */
 DFX_CHECKED dfx_status dfx_expr_floats(dfx_arena *arena, const float *numbers,
                                        size_t count, const dfx_expr **out,

@@ -24,6 +24,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/cpu/rows.h \
 	verify/cpu/table.h \
 	verify/layers.c \
+	verify/model.c verify/model.h \
 	verify/net.c verify/net.h \
 	verify/nets/clip_text.c verify/nets/clip_text.h \
 	verify/nets/resnet.c verify/nets/resnet.h \
@@ -31,7 +32,19 @@ lib_libdfxcore_la_SOURCES += \
 	verify/nets/transformer.c verify/nets/transformer.h \
 	verify/nets/unet.c verify/nets/unet.h verify/nets/unet_config.c \
 	verify/nets/vae_kl.c verify/nets/vae_kl.h \
-	verify/settings.c verify/settings.h
+	verify/pipelines/autoencoder.c verify/pipelines/autoencoder.h \
+	verify/pipelines/conditions.c \
+	verify/pipelines/denoiser.c verify/pipelines/denoiser.h \
+	verify/pipelines/image.c \
+	verify/pipelines/noise.c verify/pipelines/noise.h \
+	verify/pipelines/picture_input.c verify/pipelines/picture_input.h \
+	verify/pipelines/run.h \
+	verify/pipelines/start.c \
+	verify/pipelines/text.c verify/pipelines/text.h \
+	verify/settings.c verify/settings.h \
+	verify/stages.c \
+	verify/values.c verify/values.h \
+	verify/weights.c verify/weights.h
 
 if X86_SIMD
 lib_libavx2_la_SOURCES += verify/cpu/avx2.c

@@ -5,8 +5,6 @@
 
 #include "net.h"
 
-#include "expr.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +13,10 @@
 static const dfx_array empty;
 
 void
-dfx_net_init(dfx_net *net, const dfx_backend *backend, const dfx_index *index,
-             uint32_t component, dfx_error *err)
+dfx_net_init(dfx_net *net, dfx_weights *weights, dfx_error *err)
 {
     *net = (dfx_net){
-        .backend = backend, .index = index, .component = component, .err = err};
-    net->weights = calloc(index->tensor_count + 1, sizeof *net->weights);
-    dfx_net_done(net, net->weights != NULL);
+        .backend = weights->backend, .weights = weights, .err = err};
 }
 
 static void
@@ -36,10 +31,6 @@ dfx_net_fini(dfx_net *net)
 {
     release_from(net, 0);
     free(net->live);
-    if (net->weights != NULL)
-        for (size_t i = 0; i < net->index->tensor_count; i++)
-            net->backend->release(net->weights[i]);
-    free(net->weights);
 }
 
 void
@@ -152,52 +143,22 @@ dfx_net_reshape(dfx_net *net, dfx_array x, uint32_t rank, const size_t *shape)
     return x;
 }
 
-/* The numbers of a tensor as F32 in the backend's memory; NULL after a fault.
- */
-static float *
-load(dfx_net *net, const dfx_tensor *t, size_t count)
-{
-    dfx_arena arena = {0};
-    const dfx_expr *x = NULL;
-    float *host = NULL, *data = NULL;
-
-    net->status = dfx_expr_tensor(&arena, t, &x, net->err);
-    if (net->status == DFX_OK)
-        net->status = dfx_expr_cast(&arena, x, DFX_TYPE_F32, &x, net->err);
-    if (net->status == DFX_OK) {
-        host = malloc(count * sizeof *host);
-        data = net->backend->alloc(count);
-        dfx_net_done(net, host != NULL && data != NULL);
-    }
-    if (net->status == DFX_OK)
-        net->status = dfx_expr_pull(x, 0, count, host, net->err);
-    if (net->status == DFX_OK)
-        dfx_net_done(net, net->backend->write(data, host, count));
-    free(host);
-    dfx_arena_fini(&arena);
-    if (net->status == DFX_OK)
-        return data;
-    net->backend->release(data);
-    return NULL;
-}
-
 static dfx_array
-weight_of(dfx_net *net, const dfx_tensor *t)
+weight_of(dfx_net *net, dfx_weights_entry *entry)
 {
-    size_t at = (size_t)(t - net->index->tensors);
-    dfx_array x = {.rank = t->rank};
+    const dfx_expr *expr = entry->expr;
+    dfx_array x = {.rank = expr->rank};
 
-    for (uint32_t i = 0; i < t->rank && i < DFX_NET_RANK; i++)
-        x.shape[i] = (size_t)t->shape[i];
-    x.count = shape_count(t->rank, x.shape);
+    for (uint32_t i = 0; i < expr->rank && i < DFX_NET_RANK; i++)
+        x.shape[i] = (size_t)expr->shape[i];
+    x.count = shape_count(expr->rank, x.shape);
     if (x.count == 0) {
         dfx_net_unfit(net, "it is empty or has too many dimensions");
         return empty;
     }
-    if (net->weights[at] == NULL)
-        net->weights[at] = load(net, t, x.count);
-    x.data = net->weights[at];
-    return x.data != NULL ? x : empty;
+    net->status = dfx_weights_load(net->weights, entry, net->err);
+    x.data = entry->data;
+    return net->status == DFX_OK ? x : empty;
 }
 
 bool
@@ -209,14 +170,14 @@ dfx_net_has(const dfx_net *net, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(name, sizeof name, fmt, args);
     va_end(args);
-    return dfx_index_find(net->index, net->component, name) != NULL;
+    return dfx_weights_find(net->weights, name) != NULL;
 }
 
 dfx_array
 dfx_net_weight(dfx_net *net, const char *fmt, ...)
 {
     char name[DFX_NET_NAME];
-    const dfx_tensor *t;
+    dfx_weights_entry *entry;
     dfx_array x = empty;
     va_list args;
 
@@ -225,9 +186,9 @@ dfx_net_weight(dfx_net *net, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(name, sizeof name, fmt, args);
     va_end(args);
-    t = dfx_index_find(net->index, net->component, name);
-    if (t != NULL)
-        x = weight_of(net, t);
+    entry = dfx_weights_find(net->weights, name);
+    if (entry != NULL)
+        x = weight_of(net, entry);
     else
         net->status = dfx_fail(net->err, DFX_RULE_RUN_MISSING, DFX_NO_OFFSET,
                                "the network has no such tensor, which its "

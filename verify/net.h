@@ -14,8 +14,7 @@
 #ifndef DFX_NET_H
 #define DFX_NET_H
 
-#include "backend.h"
-#include "index.h"
+#include "weights.h"
 
 enum { DFX_NET_RANK = 4, DFX_NET_NAME = 256 };
 
@@ -27,20 +26,16 @@ typedef struct dfx_array {
 } dfx_array;
 
 typedef struct dfx_net {
-    const dfx_backend *backend;
-    const dfx_index *index; /* borrowed, sealed */
-    uint32_t component;
-    float **weights; /* owned; of each tensor of the index, NULL until used */
-    float **live;    /* owned, and what they point to */
+    const dfx_backend *backend; /* that of the weights */
+    dfx_weights *weights;       /* borrowed, sealed; keep what was read */
+    float **live;               /* owned, and what they point to */
     size_t live_count, live_capacity;
     dfx_status status;
     dfx_error *err; /* borrowed */
 } dfx_net;
 
-/* The tensors of that component by their Diffusers names. On failure status is
-   set; dfx_net_fini in any case. */
-void dfx_net_init(dfx_net *net, const dfx_backend *backend,
-                  const dfx_index *index, uint32_t component, dfx_error *err);
+/* dfx_net_fini in any case. */
+void dfx_net_init(dfx_net *net, dfx_weights *weights, dfx_error *err);
 void dfx_net_fini(dfx_net *net);
 
 size_t dfx_net_mark(const dfx_net *net);

@@ -714,6 +714,208 @@ DFX_API DFX_CHECKED dfx_status dfx_diff(const dfx_index *a,
                                         dfx_diff_fn *found, void *context,
                                         size_t *same, dfx_error *err);
 
+/* ---- The runner ---------------------------------------------------------- */
+
+/* A model whose networks can be computed, whatever it is stored as. */
+typedef struct dfx_model dfx_model;
+
+typedef struct dfx_model_options {
+    dfx_open_options open;
+    dfx_identify_options identify;
+    bool allow_unsafe;  /* of what an audit does not call safe, too */
+    const char *config; /* config.json of a source that is one component and has
+                           none beside it; NULL */
+} dfx_model_options;
+
+/* options may be NULL. *model is owned: dfx_model_free. */
+DFX_API DFX_CHECKED dfx_status dfx_model_open(const char *path,
+                                              const dfx_model_options *options,
+                                              dfx_model **model,
+                                              dfx_error *err);
+DFX_API void dfx_model_free(dfx_model *model); /* NULL is fine */
+
+/* Named arrays: what goes into a stage of a model, and what comes out. */
+typedef struct dfx_values dfx_values;
+
+#define DFX_VALUE_RANK 8
+
+typedef struct dfx_value {
+    const char *name;
+    dfx_type type; /* F32 or I64 */
+    uint32_t rank;
+    uint64_t shape[DFX_VALUE_RANK];
+    uint64_t count;   /* product of shape */
+    const void *data; /* float or int64_t, row-major */
+} dfx_value;
+
+DFX_API DFX_CHECKED dfx_status dfx_values_new(dfx_values **values,
+                                              dfx_error *err);
+DFX_API void dfx_values_free(dfx_values *values); /* NULL is fine */
+/* All tensors of a file of any format: numbers as F32, integers as I64. Adds to
+   values. */
+DFX_API DFX_CHECKED dfx_status dfx_values_read(dfx_values *values,
+                                               const char *path,
+                                               dfx_error *err);
+/* As a safetensors file, in the order of their names. */
+DFX_API DFX_CHECKED dfx_status dfx_values_write(const dfx_values *values,
+                                                const char *path, bool force,
+                                                dfx_error *err);
+/* Copies the numbers; replaces a value of that name. */
+DFX_API DFX_CHECKED dfx_status dfx_values_add(dfx_values *values,
+                                              const char *name, dfx_type type,
+                                              uint32_t rank,
+                                              const uint64_t *shape,
+                                              const void *data, dfx_error *err);
+DFX_API size_t dfx_values_count(const dfx_values *values);
+DFX_API const dfx_value *dfx_values_at(const dfx_values *values, size_t i);
+/* NULL if there is none. */
+DFX_API const dfx_value *dfx_values_find(const dfx_values *values,
+                                         const char *name);
+
+/* Text through the text encoders. */
+typedef struct dfx_encode_options {
+    const char *prompt, *negative; /* NULL: none */
+    const int64_t *ids;            /* in place of a prompt: rows of tokens */
+    size_t id_rows, id_columns;
+    unsigned clip_skip; /* 0: none */
+    bool hidden_states; /* all of them, as hidden_states.N */
+} dfx_encode_options;
+
+/*
+ * Adds input_ids, last_hidden_state, pooler_output and, if the encoder has a
+ * projection, text_embeds; with suffix _2 those of a second encoder; and of a
+ * pipeline prompt_embeds, negative_prompt_embeds, pooled_prompt_embeds,
+ * negative_pooled_prompt_embeds.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_run_encode(dfx_model *model,
+                                              const dfx_encode_options *options,
+                                              dfx_values *out, dfx_error *err);
+
+/*
+ * One call of the UNet, or of the ControlNet that the model is. in has sample,
+ * timestep (unless that is given), encoder_hidden_states, and what the model
+ * asks for besides: text_embeds, time_ids, timestep_cond, class_labels,
+ * controlnet_cond, conditioning_scale, guess_mode; residuals as down.N, mid.
+ * Adds sample, or down.N and mid. timestep: NaN if in has it.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_run_denoise(dfx_model *model,
+                                               const dfx_values *in,
+                                               double timestep, dfx_values *out,
+                                               dfx_error *err);
+
+/* image in -1 .. 1 -> mean, logvar, std; or latents of a tiny autoencoder. */
+DFX_API DFX_CHECKED dfx_status dfx_run_vae_encode(dfx_model *model,
+                                                  const dfx_values *in,
+                                                  bool tiled, dfx_values *out,
+                                                  dfx_error *err);
+/* latent, unscaled -> decoded, in -1 .. 1. */
+DFX_API DFX_CHECKED dfx_status dfx_run_vae_decode(dfx_model *model,
+                                                  const dfx_values *in,
+                                                  bool tiled, dfx_values *out,
+                                                  dfx_error *err);
+
+/* The steps of a scheduler of scheduler_config.json. */
+typedef struct dfx_timetable {
+    double *timesteps; /* owned: dfx_timetable_fini */
+    size_t timestep_count;
+    float *sigmas; /* owned; with the final one; NULL: the class has none */
+    size_t sigma_count;
+    double initial; /* init_noise_sigma */
+} dfx_timetable;
+
+/* config: a file; NULL: the defaults of the class. name: a class, or a name of
+   A1111; NULL: what config says. */
+DFX_API DFX_CHECKED dfx_status dfx_run_schedule(const char *config,
+                                                const char *name,
+                                                uint32_t steps,
+                                                dfx_timetable *out,
+                                                dfx_error *err);
+DFX_API void dfx_timetable_fini(dfx_timetable *timetable);
+
+/* Ids of a text with those of start and end, not cut; second: of tokenizer_2.
+   *ids is owned: free(). */
+DFX_API DFX_CHECKED dfx_status dfx_run_tokenize(dfx_model *model, bool second,
+                                                const char *text, size_t size,
+                                                uint32_t **ids, size_t *count,
+                                                dfx_error *err);
+
+typedef enum dfx_task {
+    DFX_TASK_TXT2IMG,
+    DFX_TASK_IMG2IMG, /* also of models that take an instruction (pix2pix) */
+    DFX_TASK_INPAINT
+} dfx_task;
+
+/* A ControlNet beside the model. */
+typedef struct dfx_control {
+    const char *path;  /* of its model */
+    const char *image; /* picture or FILE[:NAME] */
+    double scale;
+    double start, end; /* part of the steps, 0 .. 1 */
+} dfx_control;
+
+/* Low-rank changes of weights. */
+typedef struct dfx_lora_use {
+    const char *path;
+    double scale;
+} dfx_lora_use;
+
+/* What SDXL is told of its picture: height, width or y, x. */
+typedef struct dfx_picture_sizes {
+    const size_t *original, *crop, *target; /* NULL: the picture's, 0 0 */
+} dfx_picture_sizes;
+
+typedef struct dfx_image_step {
+    size_t done, calls; /* of the scheduler */
+    const float *latents;
+    size_t batch, channels, height, width; /* of latents */
+} dfx_image_step;
+
+/* A whole run. FILE[:NAME] is a tensor in a file. Numbers that are NaN and
+   counts that are 0 have the default of the pipeline. */
+typedef struct dfx_image_request {
+    dfx_task task;
+    const char *const *prompts;
+    size_t prompt_count;
+    const char *prompt_2; /* for the second encoder; NULL: the same */
+    const char *negative, *negative_2; /* NULL: none was given */
+    size_t images;                     /* of each prompt */
+    size_t width, height;
+    uint32_t steps;
+    double guidance, guidance_rescale, image_guidance, eta, strength;
+    double denoising_start, denoising_end;
+    unsigned clip_skip;
+    uint64_t seed;
+    bool cuda; /* seeds are those of PyTorch's CUDA generator */
+    const char *scheduler;        /* class or name of A1111; NULL */
+    const char *scheduler_config; /* file; NULL */
+    const char *image, *mask;     /* picture or FILE[:NAME] */
+    const char *latents;          /* FILE[:NAME]: noise of deviation 1 */
+    const char *noise; /* FILE[:NAME]: what is drawn after that, in order */
+    const dfx_control *controls;
+    size_t control_count;
+    bool guess; /* ControlNets without a prompt: guess_mode */
+    const dfx_lora_use *loras;
+    size_t lora_count;
+    dfx_model *vae; /* in place of the model's; NULL */
+    const char *const *embeddings; /* files of textual inversion */
+    size_t embedding_count;
+    dfx_picture_sizes sizes, negative_sizes;
+    double aesthetic, negative_aesthetic;
+    bool tiled;         /* the autoencoder works on tiles */
+    bool as_latents;    /* image is latents */
+    bool keep_latents;  /* latents.N after each call go into out */
+    /* After each call; false stops the run. */
+    bool (*step)(void *context, const dfx_image_step *step);
+    void *context;
+} dfx_image_request;
+
+/* Fills in the defaults. */
+DFX_API void dfx_image_request_init(dfx_image_request *request);
+/* Adds image: [images, 3, height, width] in 0 .. 1. */
+DFX_API DFX_CHECKED dfx_status dfx_run_image(dfx_model *model,
+                                             const dfx_image_request *request,
+                                             dfx_values *out, dfx_error *err);
+
 #ifdef __cplusplus
 }
 #endif

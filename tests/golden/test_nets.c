@@ -21,7 +21,8 @@ typedef struct run {
     const char *name;
     cJSON *doc;         /* case.json */
     cJSON *config;      /* of the component */
-    dfx_index *weights; /* of the component, in a file of the scratch folder */
+    dfx_index *index; /* of the component, in a file of the scratch folder */
+    dfx_weights weights;
     dfx_index *expected;
     int compared; /* outputs */
     dfx_net net;
@@ -66,8 +67,9 @@ make_weights(run *r)
         return false;
     made = synth_write(&list, SYNTH_VALUES, "weights.safetensors");
     synth_fini(&list);
-    return made && dfx_open("weights.safetensors", NULL, &r->weights,
-                            &r->err) == DFX_OK;
+    return made && dfx_open("weights.safetensors", NULL, &r->index, &r->err) ==
+                       DFX_OK &&
+           dfx_weights_take(&r->weights, r->index, 0, &r->err) == DFX_OK;
 }
 
 static bool
@@ -76,6 +78,7 @@ begin(run *r, const char *name)
     char path[1200];
 
     *r = (run){.name = name};
+    dfx_weights_init(&r->weights, dfx_backend_cpu());
     snprintf(path, sizeof path, "%s/case.json", name);
     r->doc = golden_json(path);
     snprintf(path, sizeof path, "models/%s/%s/config.json",
@@ -89,7 +92,7 @@ begin(run *r, const char *name)
         printf("# %s\n", r->err.text);
         return false;
     }
-    dfx_net_init(&r->net, dfx_backend_cpu(), r->weights, 0, &r->err);
+    dfx_net_init(&r->net, &r->weights, &r->err);
     return true;
 }
 
@@ -102,7 +105,8 @@ end(run *r)
               cJSON_GetArraySize(cJSON_GetObjectItem(r->doc, "outputs")),
           "  all of its outputs were compared");
     dfx_net_fini(&r->net);
-    dfx_index_free(r->weights);
+    dfx_weights_fini(&r->weights);
+    dfx_index_free(r->index);
     dfx_index_free(r->expected);
     cJSON_Delete(r->config);
     cJSON_Delete(r->doc);

@@ -162,7 +162,7 @@ slice_beyond(dfx_net *net, dfx_array x)
 }
 
 static void
-test_layers(const dfx_index *index)
+test_layers(dfx_weights *weights)
 {
     static const struct {
         const char *what;
@@ -197,7 +197,7 @@ test_layers(const dfx_index *index)
         dfx_array x;
 
         err = (dfx_error){.rule = ""};
-        dfx_net_init(&net, &dfx_backend_ref, index, 0, &err);
+        dfx_net_init(&net, weights, &err);
         x = dfx_net_input(&net, numbers, 2, (size_t[]){1, 3});
         x = cases[i].layer(&net, x);
         CHECK_TEXT(err.rule, cases[i].rule, cases[i].what);
@@ -211,14 +211,14 @@ test_layers(const dfx_index *index)
 /* 1*1 + 2*2 + 3*3 + bias 1, and 4*1 + 0 + 0 + bias 2: numbers all start alike.
  */
 static void
-test_values(const dfx_index *index)
+test_values(dfx_weights *weights)
 {
     dfx_net net;
     dfx_array x, y;
     float got[2] = {0};
     size_t mark;
 
-    dfx_net_init(&net, &dfx_backend_ref, index, 0, &err);
+    dfx_net_init(&net, weights, &err);
     x = dfx_net_input(&net, numbers, 2, (size_t[]){1, 3});
     mark = dfx_net_mark(&net);
     y = dfx_linear(&net, x, "fc");
@@ -300,10 +300,15 @@ int
 main(void)
 {
     dfx_index *index = make_index();
+    dfx_weights weights;
 
-    test_layers(index);
-    test_values(index);
+    dfx_weights_init(&weights, &dfx_backend_ref);
+    if (dfx_weights_take(&weights, index, 0, &err) != DFX_OK)
+        printf("Bail out! %s\n", err.text);
+    test_layers(&weights);
+    test_values(&weights);
     test_settings();
+    dfx_weights_fini(&weights);
     dfx_index_free(index);
     return tap_end();
 }

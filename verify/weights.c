@@ -1,0 +1,125 @@
+/*
+ * weights.c - the tensors of one component by their Diffusers names
+ */
+#include <config.h>
+
+#include "weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+dfx_weights_init(dfx_weights *weights, const dfx_backend *backend)
+{
+    *weights = (dfx_weights){.backend = backend};
+}
+
+void
+dfx_weights_drop(dfx_weights *weights)
+{
+    for (size_t i = 0; i < weights->count; i++) {
+        weights->backend->release(weights->entries[i].data);
+        weights->entries[i].data = NULL;
+    }
+}
+
+void
+dfx_weights_fini(dfx_weights *weights)
+{
+    dfx_weights_drop(weights);
+    free(weights->entries);
+    dfx_arena_fini(&weights->arena);
+    *weights = (dfx_weights){0};
+}
+
+dfx_status
+dfx_weights_add(dfx_weights *weights, const char *name, const dfx_expr *expr,
+                dfx_error *err)
+{
+    if (!dfx_grow(&weights->entries, &weights->capacity, weights->count,
+                  sizeof *weights->entries))
+        return dfx_fail_nomem(err);
+    weights->entries[weights->count++] =
+        (dfx_weights_entry){.name = name, .expr = expr};
+    return DFX_OK;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    const dfx_weights_entry *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+void
+dfx_weights_seal(dfx_weights *weights)
+{
+    if (weights->count > 0)
+        qsort(weights->entries, weights->count, sizeof *weights->entries,
+              compare_names);
+}
+
+dfx_status
+dfx_weights_take(dfx_weights *weights, const dfx_index *index,
+                 uint32_t component, dfx_error *err)
+{
+    for (size_t i = 0; i < index->tensor_count; i++) {
+        const dfx_tensor *t = &index->tensors[i];
+        const dfx_expr *expr = NULL;
+
+        if (t->component != component)
+            continue;
+        DFX_TRY(dfx_expr_tensor(&weights->arena, t, &expr, err));
+        DFX_TRY(dfx_weights_add(weights, t->name, expr, err));
+    }
+    dfx_weights_seal(weights);
+    return DFX_OK;
+}
+
+dfx_weights_entry *
+dfx_weights_find(const dfx_weights *weights, const char *name)
+{
+    const dfx_weights_entry key = {.name = name};
+
+    if (weights->count == 0)
+        return NULL;
+    return bsearch(&key, weights->entries, weights->count, sizeof key,
+                   compare_names);
+}
+
+dfx_status
+dfx_weights_load(dfx_weights *weights, dfx_weights_entry *entry,
+                 dfx_error *err)
+{
+    const dfx_backend *backend = weights->backend;
+    size_t count = (size_t)entry->expr->elements;
+    const dfx_expr *x = NULL;
+    float *host = NULL, *data = NULL;
+    dfx_arena arena = {0};
+    dfx_status status;
+
+    if (entry->data != NULL)
+        return DFX_OK;
+    status = dfx_expr_cast(&arena, entry->expr, DFX_TYPE_F32, &x, err);
+    if (status == DFX_OK) {
+        host = reallocarray(NULL, count, sizeof *host);
+        data = backend->alloc(count);
+        if (host == NULL || data == NULL)
+            status = dfx_fail_nomem(err);
+    }
+    if (status == DFX_OK)
+        status = dfx_expr_pull(x, 0, count, host, err);
+    if (status == DFX_OK && weights->patch != NULL)
+        status = weights->patch(weights->context, entry->name, entry->expr,
+                                host, err);
+    if (status == DFX_OK && !backend->write(data, host, count))
+        status = dfx_fail_nomem(err);
+    free(host);
+    dfx_arena_fini(&arena);
+    if (status == DFX_OK)
+        entry->data = data;
+    else
+        backend->release(data);
+    return status;
+}
