@@ -11,8 +11,8 @@
 set -eu
 
 packages="gcc libc6-dev make autoconf automake libtool pkg-config libcjson-dev
-    libzstd-dev libyaml-dev libssl-dev zlib1g-dev libdeflate-dev libzip-dev
-    xz-utils mandoc jq"
+    libzstd-dev libyaml-dev libssl-dev zlib1g-dev libdeflate-dev libpng-dev
+    libutf8proc-dev libzip-dev xz-utils mandoc jq"
 
 say() {
     echo "autogen.sh: $*"

@@ -1,7 +1,7 @@
 # The whole library, all its names visible: tests link to this.
 noinst_LTLIBRARIES += lib/libdfxcore.la
 DFX_LIBS = $(CJSON_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) \
-	$(ZLIB_LIBS) $(DEFLATE_LIBS) -lm
+	$(ZLIB_LIBS) $(DEFLATE_LIBS) $(PNG_LIBS) $(UTF8PROC_LIBS) -lm
 lib_libdfxcore_la_LIBADD = $(DFX_LIBS)
 lib_libdfxcore_la_SOURCES = \
 	lib/include/dfx.h \

@@ -59,12 +59,14 @@ check_TESTS = \
 	tests/golden/test_rng \
 	tests/golden/test_safetensors \
 	tests/golden/test_schedulers \
+	tests/golden/test_tokenizers \
 	tests/golden/test_torch \
 	tests/golden/test_torch_write \
 	tests/unit/test_archive \
 	tests/unit/test_audit \
 	tests/unit/test_backend \
 	tests/unit/test_cast \
+	tests/unit/test_clip_bpe \
 	tests/unit/test_codec_levels \
 	tests/unit/test_codecs \
 	tests/unit/test_compress \

@@ -9,7 +9,10 @@ lib_libdfxcore_la_SOURCES += \
 	verify/schedulers/scheduler.c verify/schedulers/scheduler.h \
 	verify/schedulers/sigmas.c \
 	verify/schedulers/steps.c \
-	verify/schedulers/tables.c
+	verify/schedulers/tables.c \
+	verify/tokenizers/bpe.c verify/tokenizers/bpe.h \
+	verify/tokenizers/clip_bpe.c verify/tokenizers/clip_bpe.h \
+	verify/tokenizers/unicode.c verify/tokenizers/unicode.h
 
 # Networks, and the operations that they are made of.
 lib_libdfxcore_la_SOURCES += \

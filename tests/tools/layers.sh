@@ -37,7 +37,7 @@ check "formats include formats and lib" \
         "formats formats/families formats/forms formats/documents lib \
         lib/include")"
 check "verify includes verify, formats and lib" \
-    "$(stray "verify verify/cpu verify/nets" \
+    "$(stray "verify verify/cpu verify/nets verify/tokenizers" \
         "verify verify/cpu formats lib lib/include")"
 check "tools include tools and dfx.h" "$(stray "tools" "tools lib/include")"
 echo "1..$n"
