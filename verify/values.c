@@ -146,49 +146,43 @@ dfx_values_put(dfx_values *values, dfx_error *err, dfx_type type,
 
 /* ---- Files --------------------------------------------------------------- */
 
-static bool
-is_whole(dfx_type type)
+/* Whole numbers, little-endian. */
+static const struct whole {
+    dfx_type type;
+    unsigned bytes;
+    bool is_signed;
+} wholes[] = {
+    {DFX_TYPE_BOOL, 1, false}, {DFX_TYPE_U8, 1, false},
+    {DFX_TYPE_I8, 1, true},    {DFX_TYPE_U16, 2, false},
+    {DFX_TYPE_I16, 2, true},   {DFX_TYPE_U32, 4, false},
+    {DFX_TYPE_I32, 4, true},   {DFX_TYPE_I64, 8, true},
+};
+
+/* NULL: it is of another kind. */
+static const struct whole *
+whole_of(dfx_type type)
 {
-    switch (type) {
-    case DFX_TYPE_I8:
-    case DFX_TYPE_I16:
-    case DFX_TYPE_I32:
-    case DFX_TYPE_I64:
-    case DFX_TYPE_U8:
-    case DFX_TYPE_U16:
-    case DFX_TYPE_U32:
-    case DFX_TYPE_BOOL:
-        return true;
-    default:
-        return false;
-    }
+    for (size_t i = 0; i < sizeof wholes / sizeof wholes[0]; i++)
+        if (wholes[i].type == type)
+            return &wholes[i];
+    return NULL;
 }
 
-/* A whole number of a type, little-endian. */
 static int64_t
-whole_at(dfx_type type, const uint8_t *bytes, uint64_t i)
+whole_at(const struct whole *whole, const uint8_t *bytes, uint64_t i)
 {
-    switch (type) {
-    case DFX_TYPE_I8:
-        return (int8_t)bytes[i];
-    case DFX_TYPE_U8:
-    case DFX_TYPE_BOOL:
-        return bytes[i];
-    case DFX_TYPE_I16:
-        return (int16_t)dfx_get_le16(bytes + 2 * i);
-    case DFX_TYPE_U16:
-        return dfx_get_le16(bytes + 2 * i);
-    case DFX_TYPE_I32:
-        return (int32_t)dfx_get_le32(bytes + 4 * i);
-    case DFX_TYPE_U32:
-        return dfx_get_le32(bytes + 4 * i);
-    default:
-        return (int64_t)dfx_get_le64(bytes + 8 * i);
-    }
+    unsigned unused = 64 - 8 * whole->bytes;
+    uint64_t bits = 0;
+
+    for (unsigned b = 0; b < whole->bytes; b++)
+        bits |= (uint64_t)bytes[whole->bytes * i + b] << 8 * b;
+    if (whole->is_signed && bits >> (8 * whole->bytes - 1) != 0)
+        bits |= ~(UINT64_MAX << unused >> unused);
+    return (int64_t)bits;
 }
 
 static dfx_status
-read_whole(const dfx_tensor *t, const dfx_expr *x, int64_t *out,
+read_whole(const struct whole *whole, const dfx_expr *x, int64_t *out,
            dfx_error *err)
 {
     uint8_t *bytes = malloc(x->bytes > 0 ? (size_t)x->bytes : 1);
@@ -198,7 +192,7 @@ read_whole(const dfx_tensor *t, const dfx_expr *x, int64_t *out,
         return dfx_fail_nomem(err);
     status = dfx_expr_pull_bytes(x, 0, (size_t)x->bytes, bytes, err);
     for (uint64_t i = 0; status == DFX_OK && i < x->elements; i++)
-        out[i] = whole_at(t->type, bytes, i);
+        out[i] = whole_at(whole, bytes, i);
     free(bytes);
     return status;
 }
@@ -207,17 +201,17 @@ static dfx_status
 read_tensor(dfx_values *values, const dfx_tensor *t, dfx_arena *arena,
             dfx_error *err)
 {
-    bool whole = is_whole(t->type);
+    const struct whole *whole = whole_of(t->type);
     const dfx_expr *x = NULL;
     dfx_value value;
     void *data = NULL;
     dfx_status status;
 
     DFX_TRY(dfx_expr_tensor(arena, t, &x, err));
-    DFX_TRY(make(&value, t->name, whole ? DFX_TYPE_I64 : DFX_TYPE_F32, t->rank,
+    DFX_TRY(make(&value, t->name, whole != NULL ? DFX_TYPE_I64 : DFX_TYPE_F32, t->rank,
                  t->shape, &data, err));
-    if (whole)
-        status = read_whole(t, x, data, err);
+    if (whole != NULL)
+        status = read_whole(whole, x, data, err);
     else {
         status = dfx_expr_cast(arena, x, DFX_TYPE_F32, &x, err);
         if (status == DFX_OK)

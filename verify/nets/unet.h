@@ -64,6 +64,7 @@ typedef struct dfx_unet_input {
     dfx_array class_vector;     /* [B, width] */
     const uint32_t *class_ids;  /* B, on the host: rows of a table */
     const float *class_numbers; /* B, on the host: as steps */
+    const dfx_array *down; size_t down_count; dfx_array mid;
 } dfx_unet_input;
 
 /* -> [B, out_channels, H, W] */

@@ -8,6 +8,7 @@
 
 #include "pipelines/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
