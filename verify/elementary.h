@@ -36,7 +36,7 @@ dfx_log(double x)
     /* The logarithm of 2 in two parts; times an exponent the first is exact. */
     static const double high = 0x1.62e42fee00000p-1,
                         low = 0x1.a39ef35793c76p-33;
-    int e;
+    int e = 0;
     double m = frexp(x, &e), f, s, z, r, half;
 
     if (m < 0x1.6a09e667f3bcdp-1) { /* sqrt(1/2) */

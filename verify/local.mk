@@ -4,15 +4,23 @@ lib_libdfxcore_la_SOURCES += \
 	verify/philox.c \
 	verify/rng.c verify/rng.h \
 	verify/schedulers/ddpm.c \
+	verify/schedulers/dpm.c \
+	verify/schedulers/edm.c \
 	verify/schedulers/euler.c \
+	verify/schedulers/kdpm2.c \
 	verify/schedulers/kind.h \
+	verify/schedulers/lcm.c \
+	verify/schedulers/pndm.c \
+	verify/schedulers/schedule.c \
 	verify/schedulers/scheduler.c verify/schedulers/scheduler.h \
 	verify/schedulers/sigmas.c \
+	verify/schedulers/solver.c \
 	verify/schedulers/steps.c \
 	verify/schedulers/tables.c \
 	verify/tokenizers/bpe.c verify/tokenizers/bpe.h \
 	verify/tokenizers/clip_bpe.c verify/tokenizers/clip_bpe.h \
 	verify/tokenizers/unicode.c verify/tokenizers/unicode.h
+	verify/schedulers/unipc.c
 
 # Networks, and the operations that they are made of.
 lib_libdfxcore_la_SOURCES += \

@@ -74,6 +74,8 @@ const dfx_scheduler_kind dfx_scheduler_ddpm = {
                  .alpha_one = true},
     .set = set,
     .step = ddpm_step,
+    .takes = DFX_TAKES_CLIP | DFX_TAKES_THRESHOLD | DFX_TAKES_ZERO_SNR |
+             DFX_TAKES_SAMPLE | DFX_TAKES_GENERATOR | DFX_TAKES_VARIANCE,
 };
 
 /* ---- DDIM
@@ -125,4 +127,6 @@ const dfx_scheduler_kind dfx_scheduler_ddim = {
                  .alpha_one = true},
     .set = set,
     .step = ddim_step,
+    .takes = DFX_TAKES_CLIP | DFX_TAKES_THRESHOLD | DFX_TAKES_ZERO_SNR |
+             DFX_TAKES_SAMPLE | DFX_TAKES_GENERATOR | DFX_TAKES_ETA,
 };

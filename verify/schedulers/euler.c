@@ -10,67 +10,65 @@
 #include "elementary.h"
 #include "schedulers/kind.h"
 
-/* Timesteps, sigmas and the final one: the first sigma of the table, or 0. */
-static dfx_status
-set_sigmas(dfx_scheduler *s, uint32_t steps, dfx_error *err)
-{
-    double most = 0;
-
-    s->scales = true;
-    DFX_TRY(dfx_timesteps_space(s, steps, false, err));
-    DFX_TRY(dfx_sigmas_space(s, err));
-    if (s->config.continuous)
-        for (size_t i = 0; i < s->count; i++)
-            s->timesteps[i] =
-                (double)(float)(0.25 * dfx_log((double)s->sigmas[i]));
-    for (size_t i = 0; i < s->sigma_count; i++)
-        most = fmax(most, (double)s->sigmas[i]);
-    s->initial =
-        s->config.spacing == DFX_SPACING_LEADING ? sqrt(most * most + 1) : most;
-    return dfx_sigma_add(s, s->config.sigma_min_last ? dfx_sigma_at(s, 0) : 0,
-                         err);
-}
-
 /* ---- Euler
  * ------------------------------------------------------------------------ */
 
-static dfx_status
-euler_step(dfx_scheduler *s, const dfx_call *call)
+dfx_status
+dfx_churn(const dfx_scheduler *s, const dfx_call *call, double *hat)
 {
     const dfx_step_options *o = call->options;
-    double sigma = (double)s->sigmas[s->at],
-           next = (double)s->sigmas[s->at + 1];
-    double gamma = 0, hat;
-    float *noise = NULL, *x0;
+    double sigma = (double)s->sigmas[s->at], gamma = 0, spread;
+    float *noise = NULL;
 
     if (sigma >= o->s_tmin && sigma <= o->s_tmax)
         gamma = fmin(o->s_churn / (double)(s->sigma_count - 1), sqrt(2) - 1);
-    hat = sigma * (gamma + 1);
-    DFX_TRY(dfx_keep_room(s, call, 1));
-    x0 = s->kept[0];
-    if (gamma > 0) {
-        double spread = o->s_noise * sqrt(hat * hat - sigma * sigma);
+    *hat = sigma * (gamma + 1);
+    if (!(gamma > 0))
+        return DFX_OK;
+    spread = o->s_noise * sqrt(*hat * *hat - sigma * sigma);
+    DFX_TRY(dfx_draw(call, &noise));
+    for (size_t i = 0; i < call->count; i++)
+        call->sample[i] =
+            (float)((double)call->sample[i] + spread * (double)noise[i]);
+    free(noise);
+    return DFX_OK;
+}
 
-        DFX_TRY(dfx_draw(call, &noise));
-        for (size_t i = 0; i < call->count; i++)
-            call->sample[i] =
-                (float)((double)call->sample[i] + spread * (double)noise[i]);
-    }
-    dfx_predict_sigma(s, call, hat, sigma, x0);
+void
+dfx_euler_advance(const dfx_scheduler *s, const dfx_call *call, double hat,
+                  const float *x0)
+{
+    double next = (double)s->sigmas[s->at + 1];
+
     for (size_t i = 0; i < call->count; i++) {
         double x = (double)call->sample[i];
 
         call->sample[i] = (float)(x + (x - (double)x0[i]) / hat * (next - hat));
     }
-    free(noise);
+}
+
+static dfx_status
+euler_step(dfx_scheduler *s, const dfx_call *call)
+{
+    double hat;
+
+    DFX_TRY(dfx_keep_room(s, call, 1));
+    DFX_TRY(dfx_churn(s, call, &hat));
+    dfx_predict_sigma(s, call, hat, (double)s->sigmas[s->at], s->kept[0]);
+    dfx_euler_advance(s, call, hat, s->kept[0]);
     return DFX_OK;
 }
 
 const dfx_scheduler_kind dfx_scheduler_euler = {
     .name = "EulerDiscreteScheduler",
     .defaults = {.beta_start = 0.0001, .beta_end = 0.02},
-    .set = set_sigmas,
+    .set = dfx_sigma_schedule,
     .step = euler_step,
+    .takes = DFX_TAKES_ZERO_SNR | DFX_TAKES_TINY_LAST | DFX_TAKES_FINAL |
+             DFX_TAKES_RESPACING | DFX_TAKES_TIMES | DFX_TAKES_SAMPLE |
+             DFX_TAKES_GENERATOR,
+    .mixing = DFX_MIXES_BY_SIGMA,
+    .scale = dfx_sigma_scale,
 };
 
 static dfx_status
@@ -101,8 +99,11 @@ ancestral_step(dfx_scheduler *s, const dfx_call *call)
 const dfx_scheduler_kind dfx_scheduler_euler_ancestral = {
     .name = "EulerAncestralDiscreteScheduler",
     .defaults = {.beta_start = 0.0001, .beta_end = 0.02},
-    .set = set_sigmas,
+    .set = dfx_sigma_schedule,
     .step = ancestral_step,
+    .takes = DFX_TAKES_ZERO_SNR | DFX_TAKES_TINY_LAST | DFX_TAKES_GENERATOR,
+    .mixing = DFX_MIXES_BY_SIGMA,
+    .scale = dfx_sigma_scale,
 };
 
 /* ---- Heun
@@ -116,7 +117,7 @@ heun_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
     double *t;
     float *sigmas;
 
-    DFX_TRY(set_sigmas(s, steps, err));
+    DFX_TRY(dfx_sigma_schedule(s, steps, err));
     count = s->count;
     t = s->timesteps;
     sigmas = s->sigmas;
@@ -174,10 +175,16 @@ const dfx_scheduler_kind dfx_scheduler_heun = {
     .defaults = {.beta_start = 0.00085, .beta_end = 0.012},
     .set = heun_set,
     .step = heun_step,
+    .takes = DFX_TAKES_CLIP | DFX_TAKES_RESPACING | DFX_TAKES_SAMPLE,
+    .calls = 2,
+    .mixing = DFX_MIXES_BY_SIGMA,
+    .scale = dfx_sigma_scale,
 };
 
 /* ---- LMS
  * -------------------------------------------------------------------------- */
+
+enum { MOST_NODES = 4 };
 
 /* The integral of a Lagrange polynomial of the nodes sigma[at], sigma[at - 1]
    ... over the step: order points of Gauss and Legendre make it exact. */
@@ -208,27 +215,25 @@ lms_step(dfx_scheduler *s, const dfx_call *call)
 {
     double sigma = (double)s->sigmas[s->at];
     unsigned most = call->options->order, order;
-    float *x0, *oldest;
+    float *slope;
 
-    DFX_TRY(dfx_keep_room(s, call, DFX_KEPT));
-    x0 = s->kept[0];
-    dfx_predict_sigma(s, call, sigma, sigma, x0);
-    oldest = s->kept[DFX_KEPT - 1];
-    for (size_t i = DFX_KEPT - 1; i > 1; i--)
-        s->kept[i] = s->kept[i - 1];
-    s->kept[1] = oldest;
+    DFX_TRY(dfx_keep_room(s, call, MOST_NODES));
+    dfx_keep_turn(s, MOST_NODES);
+    slope = s->kept[0];
+    dfx_predict_sigma(s, call, sigma, sigma, slope);
     for (size_t i = 0; i < call->count; i++)
-        s->kept[1][i] =
-            (float)(((double)call->sample[i] - (double)x0[i]) / sigma);
+        slope[i] =
+            (float)(((double)call->sample[i] - (double)slope[i]) / sigma);
+    if (most > MOST_NODES)
+        most = MOST_NODES;
     order = s->at + 1 < most ? (unsigned)s->at + 1 : most;
-    if (order > DFX_KEPT - 1)
-        order = DFX_KEPT - 1;
+    /* Slopes of calls before the first are 0. */
     for (unsigned j = 0; j < order; j++) {
         double c = coefficient(s->sigmas, s->at, order, j);
 
         for (size_t i = 0; i < call->count; i++)
-            call->sample[i] = (float)((double)call->sample[i] +
-                                      c * (double)s->kept[1 + j][i]);
+            call->sample[i] =
+                (float)((double)call->sample[i] + c * (double)s->kept[j][i]);
     }
     return DFX_OK;
 }
@@ -236,6 +241,9 @@ lms_step(dfx_scheduler *s, const dfx_call *call)
 const dfx_scheduler_kind dfx_scheduler_lms = {
     .name = "LMSDiscreteScheduler",
     .defaults = {.beta_start = 0.0001, .beta_end = 0.02},
-    .set = set_sigmas,
+    .set = dfx_sigma_schedule,
     .step = lms_step,
+    .takes = DFX_TAKES_RESPACING | DFX_TAKES_SAMPLE,
+    .mixing = DFX_MIXES_BY_SIGMA,
+    .scale = dfx_sigma_scale,
 };

@@ -15,7 +15,7 @@ typedef struct dfx_scheduler dfx_scheduler;
 
 /* What step calls may say besides (eta of DDIM, s_churn of Euler ...). */
 typedef struct dfx_step_options {
-    double eta;
+    double eta;       /* NaN: the default of the class */
     bool use_clipped; /* use_clipped_model_output */
     double s_churn, s_tmin, s_tmax, s_noise;
     unsigned order; /* of LMS */
@@ -38,9 +38,35 @@ DFX_CHECKED dfx_status dfx_scheduler_new(const cJSON *config,
                                          dfx_scheduler **out, dfx_error *err);
 void dfx_scheduler_free(dfx_scheduler *scheduler); /* NULL is fine */
 
-/* set_timesteps. */
+/* What set_timesteps may be told besides. */
+typedef struct dfx_schedule_options {
+    double strength; /* of LCM and TCD */
+    double mu;       /* of use_dynamic_shifting; NaN: not said */
+    const double
+        *sigmas; /* borrowed: one a step, of FlowMatch; NULL: its own */
+} dfx_schedule_options;
+
+void dfx_schedule_options_init(dfx_schedule_options *options);
+
+/* set_timesteps; options may be NULL. Rule SCHEDULER for a number of steps that
+   the schedule has not. */
 DFX_CHECKED dfx_status dfx_scheduler_set(dfx_scheduler *scheduler,
                                          uint64_t steps, dfx_error *err);
+DFX_CHECKED dfx_status
+dfx_scheduler_set_with(dfx_scheduler *scheduler, uint64_t steps,
+                       const dfx_schedule_options *options, dfx_error *err);
+/* set_begin_index: the next call is that one, below the number of calls, and
+   knows nothing of calls before. */
+DFX_CHECKED dfx_status dfx_scheduler_begin(dfx_scheduler *scheduler,
+                                           size_t index, dfx_error *err);
+/* Calls a step: 1 or 2. */
+unsigned dfx_scheduler_order(const dfx_scheduler *scheduler);
+/* num_train_timesteps */
+uint32_t dfx_scheduler_train_steps(const dfx_scheduler *scheduler);
+/* Whether the step function has an argument generator, or eta: pipelines hand
+   them to no others. */
+bool dfx_scheduler_takes_generator(const dfx_scheduler *scheduler);
+bool dfx_scheduler_takes_eta(const dfx_scheduler *scheduler);
 /* The calls that a run makes, and the timestep of each. */
 const double *dfx_scheduler_timesteps(const dfx_scheduler *scheduler,
                                       size_t *count);
@@ -50,6 +76,13 @@ const float *dfx_scheduler_sigmas(const dfx_scheduler *scheduler,
 double dfx_scheduler_initial(const dfx_scheduler *scheduler);
 /* What the next call's sample is multiplied by before the model sees it. */
 double dfx_scheduler_scale(const dfx_scheduler *scheduler);
+
+/* add_noise at the level of call at, which is below their number: count numbers
+   of each; out may be original. */
+DFX_CHECKED dfx_status dfx_scheduler_add_noise(const dfx_scheduler *scheduler,
+                                               size_t at, const float *original,
+                                               const float *noise, float *out,
+                                               size_t count, dfx_error *err);
 
 /*
  * One call: sample becomes the next one. Both have batch times size numbers;

@@ -10,8 +10,8 @@
 #include "schedulers/kind.h"
 
 /* numpy.interp over the whole numbers from 0, of sigmas. */
-static double
-between(const dfx_scheduler *s, double t)
+double
+dfx_sigma_between(const dfx_scheduler *s, double t)
 {
     uint32_t last = s->config.train - 1, at;
 
@@ -25,6 +25,14 @@ between(const dfx_scheduler *s, double t)
                (t - at);
 }
 
+/* Logarithms of the table are float32 there, which decides to which side a
+   timestep falls that is cut to a whole number. */
+static double
+log_at(const dfx_scheduler *s, uint32_t timestep)
+{
+    return (double)(float)dfx_log((double)dfx_sigma_at(s, timestep));
+}
+
 double
 dfx_sigma_timestep(const dfx_scheduler *s, double sigma)
 {
@@ -35,7 +43,7 @@ dfx_sigma_timestep(const dfx_scheduler *s, double sigma)
     while (lo < hi) {
         uint32_t middle = lo + (hi - lo) / 2;
 
-        if (dfx_log((double)dfx_sigma_at(s, middle)) <= wanted)
+        if (log_at(s, middle) <= wanted)
             lo = middle + 1;
         else
             hi = middle;
@@ -43,9 +51,9 @@ dfx_sigma_timestep(const dfx_scheduler *s, double sigma)
     at = lo > 0 ? lo - 1 : 0;
     if (count >= 2 && at > count - 2)
         at = count - 2;
-    low = dfx_log((double)dfx_sigma_at(s, at));
-    high = dfx_log((double)dfx_sigma_at(s, at + 1));
-    weight = (low - wanted) / (low - high);
+    low = log_at(s, at);
+    high = log_at(s, at + 1);
+    weight = (low - wanted) / (double)(float)(low - high);
     weight = fmin(fmax(weight, 0), 1);
     return (1 - weight) * at + weight * (at + 1);
 }
@@ -113,9 +121,9 @@ beta_inverse(double p)
 /* ---- Spacing
  * ------------------------------------------------------------------- */
 
-static double
-respaced(const dfx_schedule *c, double most, double least, uint32_t count,
-         uint32_t i)
+double
+dfx_sigma_respaced(const dfx_schedule *c, double most, double least,
+                   uint32_t count, uint32_t i)
 {
     double ramp = count > 1 ? i / (double)(count - 1) : 0;
 
@@ -123,6 +131,12 @@ respaced(const dfx_schedule *c, double most, double least, uint32_t count,
         double a = dfx_pow(most, 1.0 / 7), b = dfx_pow(least, 1.0 / 7);
 
         return dfx_pow(a + ramp * (b - a), 7);
+    }
+    if (c->respacing == DFX_RESPACING_LU) {
+        double a = (double)(float)dfx_log(most),
+               b = (double)(float)dfx_log(least);
+
+        return dfx_exp(a + ramp * (b - a));
     }
     if (c->respacing == DFX_RESPACING_EXPONENTIAL)
         return dfx_exp(dfx_log(most) + ramp * (dfx_log(least) - dfx_log(most)));
@@ -153,17 +167,51 @@ dfx_sigmas_space(dfx_scheduler *s, dfx_error *err)
     if (c->log_linear)
         return space_logs(s, err);
     for (size_t i = 0; i < s->count; i++)
-        DFX_TRY(dfx_sigma_add(s, (float)between(s, s->timesteps[i]), err));
+        DFX_TRY(dfx_sigma_add(s, (float)dfx_sigma_between(s, s->timesteps[i]),
+                              err));
     if (c->respacing == DFX_RESPACING_NONE)
         return DFX_OK;
-    most = isnan(c->sigma_max) ? between(s, s->timesteps[0]) : c->sigma_max;
-    least = isnan(c->sigma_min) ? between(s, s->timesteps[s->count - 1])
-                                : c->sigma_min;
+    most = isnan(c->sigma_max) ? dfx_sigma_between(s, s->timesteps[0])
+                               : c->sigma_max;
+    least = isnan(c->sigma_min)
+                ? dfx_sigma_between(s, s->timesteps[s->count - 1])
+                : c->sigma_min;
     for (uint32_t i = 0; i < s->count; i++) {
-        double sigma = respaced(c, most, least, (uint32_t)s->count, i);
+        double sigma =
+            dfx_sigma_respaced(c, most, least, (uint32_t)s->count, i);
 
         s->sigmas[i] = (float)sigma;
         s->timesteps[i] = (double)(float)dfx_sigma_timestep(s, sigma);
     }
     return DFX_OK;
+}
+
+/* ---- Schedules by sigma
+ * ------------------------------------------------------ */
+
+dfx_status
+dfx_sigma_schedule(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+{
+    double most = 0;
+
+    DFX_TRY(dfx_timesteps_space(s, steps, false, err));
+    DFX_TRY(dfx_sigmas_space(s, err));
+    if (s->config.continuous)
+        for (size_t i = 0; i < s->count; i++)
+            s->timesteps[i] =
+                (double)(float)(0.25 * dfx_log((double)s->sigmas[i]));
+    for (size_t i = 0; i < s->sigma_count; i++)
+        most = fmax(most, (double)s->sigmas[i]);
+    s->initial =
+        s->config.spacing == DFX_SPACING_LEADING ? sqrt(most * most + 1) : most;
+    return dfx_sigma_add(s, s->config.sigma_min_last ? dfx_sigma_at(s, 0) : 0,
+                         err);
+}
+
+double
+dfx_sigma_scale(const dfx_scheduler *s)
+{
+    double sigma = (double)s->sigmas[s->at];
+
+    return 1 / sqrt(sigma * sigma + 1);
 }

@@ -29,6 +29,16 @@ dfx_keep_room(dfx_scheduler *s, const dfx_call *call, size_t arrays)
     return DFX_OK;
 }
 
+void
+dfx_keep_turn(dfx_scheduler *s, size_t arrays)
+{
+    float *last = s->kept[arrays - 1];
+
+    for (size_t i = arrays - 1; i > 0; i--)
+        s->kept[i] = s->kept[i - 1];
+    s->kept[0] = last;
+}
+
 dfx_status
 dfx_draw(const dfx_call *call, float **noise)
 {
@@ -88,8 +98,8 @@ threshold(const dfx_schedule *c, float *x0, size_t size)
         x0[i] = (float)(fmin(fmax((double)x0[i], -limit), limit) / limit);
 }
 
-static void
-restrict_all(const dfx_scheduler *s, const dfx_call *call, float *x0)
+void
+dfx_restrict(const dfx_scheduler *s, const dfx_call *call, float *x0)
 {
     const dfx_schedule *c = &s->config;
 
@@ -113,10 +123,12 @@ dfx_predict(const dfx_scheduler *s, const dfx_call *call, double alpha,
             x0[i] = (float)((x - sigma * n) / alpha);
         else if (s->config.prediction == DFX_PREDICTION_V)
             x0[i] = (float)(alpha * x - sigma * n);
+        else if (s->config.prediction == DFX_PREDICTION_FLOW)
+            x0[i] = (float)(x - sigma * n);
         else
             x0[i] = call->model[i];
     }
-    restrict_all(s, call, x0);
+    dfx_restrict(s, call, x0);
 }
 
 void
@@ -135,5 +147,5 @@ dfx_predict_sigma(const dfx_scheduler *s, const dfx_call *call, double sigma,
         else
             x0[i] = call->model[i];
     }
-    restrict_all(s, call, x0);
+    dfx_restrict(s, call, x0);
 }
