@@ -56,6 +56,7 @@ check_TESTS = \
 	tests/golden/test_maps \
 	tests/golden/test_nets \
 	tests/golden/test_pickle \
+	tests/golden/test_pictures \
 	tests/golden/test_rng \
 	tests/golden/test_safetensors \
 	tests/golden/test_schedulers \
@@ -91,6 +92,7 @@ check_TESTS = \
 	tests/unit/test_net \
 	tests/unit/test_open \
 	tests/unit/test_out \
+	tests/unit/test_picture \
 	tests/unit/test_place \
 	tests/unit/test_plan \
 	tests/unit/test_rules \

@@ -2,6 +2,8 @@
 lib_libdfxcore_la_SOURCES += \
 	verify/elementary.h \
 	verify/philox.c \
+	verify/picture.c verify/picture.h verify/picture_png.c \
+	verify/picture_resize.c \
 	verify/rng.c verify/rng.h \
 	verify/schedulers/ddpm.c \
 	verify/schedulers/dpm.c \
