@@ -55,6 +55,7 @@ check_TESTS = \
 	tests/golden/test_keylists \
 	tests/golden/test_maps \
 	tests/golden/test_nets \
+	tests/golden/test_runs \
 	tests/golden/test_pickle \
 	tests/golden/test_pictures \
 	tests/golden/test_rng \

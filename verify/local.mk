@@ -19,10 +19,10 @@ lib_libdfxcore_la_SOURCES += \
 	verify/schedulers/solver.c \
 	verify/schedulers/steps.c \
 	verify/schedulers/tables.c \
+	verify/schedulers/unipc.c \
 	verify/tokenizers/bpe.c verify/tokenizers/bpe.h \
 	verify/tokenizers/clip_bpe.c verify/tokenizers/clip_bpe.h \
 	verify/tokenizers/unicode.c verify/tokenizers/unicode.h
-	verify/schedulers/unipc.c
 
 # Networks, and the operations that they are made of.
 lib_libdfxcore_la_SOURCES += \
