@@ -97,6 +97,7 @@ check_TESTS = \
 	tests/unit/test_place \
 	tests/unit/test_plan \
 	tests/unit/test_rules \
+	tests/unit/test_scheduler \
 	tests/unit/test_sharded \
 	tests/unit/test_spool \
 	tests/unit/test_strided \
@@ -182,6 +183,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_map \
 	tests/fuzz/fuzz_pickle \
 	tests/fuzz/fuzz_safetensors \
+	tests/fuzz/fuzz_scheduler \
 	tests/fuzz/fuzz_sharded \
 	tests/fuzz/fuzz_torch \
 	tests/fuzz/fuzz_zip
@@ -196,11 +198,12 @@ EXTRA_DIST += \
 	tests/fuzz/fuzz_pickle.seeds \
 	tests/fuzz/fuzz_safetensors.dict \
 	tests/fuzz/fuzz_safetensors.seeds \
+	tests/fuzz/fuzz_scheduler.seeds \
 	tests/fuzz/fuzz_sharded.seeds \
 	tests/fuzz/fuzz_torch.seeds \
 	tests/fuzz/fuzz_zip.seeds \
 	tests/fuzz/run.sh
-DIST_FOLDERS += tests/fuzz/maps tests/fuzz/shards
+DIST_FOLDERS += tests/fuzz/maps tests/fuzz/schedulers tests/fuzz/shards
 check_PROGRAMS += $(FUZZ_TARGETS)
 if FUZZERS
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
@@ -224,6 +227,8 @@ tests_fuzz_fuzz_pickle_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_safetensors_SOURCES = \
 	tests/fuzz/fuzz_safetensors.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_safetensors_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_scheduler_SOURCES = tests/fuzz/fuzz_scheduler.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_scheduler_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_sharded_SOURCES = tests/fuzz/fuzz_sharded.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_sharded_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_torch_SOURCES = tests/fuzz/fuzz_torch.c $(FUZZ_COMMON)

@@ -5,6 +5,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/picture.c verify/picture.h verify/picture_png.c \
 	verify/picture_resize.c \
 	verify/rng.c verify/rng.h \
+	verify/schedulers/a1111.c \
 	verify/schedulers/ddpm.c \
 	verify/schedulers/dpm.c \
 	verify/schedulers/edm.c \

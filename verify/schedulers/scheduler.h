@@ -95,4 +95,12 @@ DFX_CHECKED dfx_status dfx_scheduler_step(dfx_scheduler *scheduler,
                                           dfx_noise_fn *noise, void *context,
                                           dfx_error *err);
 
+/*
+ * The class (static) of a sampler's name in AUTOMATIC1111's web UI or in
+ * k-diffusion ("DPM++ 2M Karras", "Euler a"; case does not matter), or of a
+ * class's name with or without "Scheduler"; the options that belong to it are
+ * set in config, an object. NULL: the reference has none, or memory ran out.
+ */
+const char *dfx_scheduler_a1111(const char *name, cJSON *config);
+
 #endif
