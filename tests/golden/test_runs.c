@@ -361,8 +361,9 @@ compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Arguments: the cases to run; none: all. */
 int
-main(void)
+main(int argc, char **argv)
 {
     static const char *const models[] = {"sd15",    "sd21",    "sdxl",
                                          "inpaint", "pix2pix", "refiner",
@@ -386,8 +387,11 @@ main(void)
     qsort(names, count, sizeof *names, compare_names);
     CHECK(count > 0, "there are cases");
     for (size_t i = 0; i < count; i++) {
-        test_case(names[i]);
+        if (argc < 2)
+            test_case(names[i]);
         free(names[i]);
     }
+    for (int i = 1; i < argc; i++)
+        test_case(argv[i]);
     return tap_end();
 }
