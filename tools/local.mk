@@ -12,7 +12,7 @@ tools_libtools_la_SOURCES = \
 
 tools_libtools_la_LIBADD = $(CJSON_LIBS) -lm
 
-bin_PROGRAMS += dfx-convert dfx-dduf dfx-inspect dfx-quant
+bin_PROGRAMS += dfx-convert dfx-dduf dfx-inspect dfx-quant dfx-run
 dfx_convert_SOURCES = tools/dfx_convert.c
 dfx_convert_LDADD = tools/libtools.la lib/libdfx.la
 dfx_dduf_SOURCES = tools/dfx_dduf.c
@@ -35,3 +35,9 @@ dfx_quant_SOURCES = \
 	tools/quant_html.c \
 	tools/quant_report.c
 dfx_quant_LDADD = tools/libtools.la lib/libdfx.la
+dfx_run_SOURCES = \
+	tools/dfx_run.c \
+	tools/run.h \
+	tools/run_image.c \
+	tools/run_stages.c
+dfx_run_LDADD = tools/libtools.la lib/libdfx.la

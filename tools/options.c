@@ -21,7 +21,8 @@ enum {
     CONVERT = DFX_TOOL_CONVERT,
     INSPECT = DFX_TOOL_INSPECT,
     DDUF = DFX_TOOL_DDUF,
-    QUANT = DFX_TOOL_QUANT
+    QUANT = DFX_TOOL_QUANT,
+    RUN = DFX_TOOL_RUN
 };
 
 typedef struct option_row {

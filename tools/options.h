@@ -16,7 +16,8 @@ enum {
     DFX_TOOL_CONVERT = 1,
     DFX_TOOL_INSPECT = 2,
     DFX_TOOL_DDUF = 4,
-    DFX_TOOL_QUANT = 8
+    DFX_TOOL_QUANT = 8,
+    DFX_TOOL_RUN = 16
 };
 
 /* What the rows do not say about a tool. */
@@ -43,7 +44,7 @@ typedef enum dfx_option {
 } dfx_option;
 
 /* Upper bound of the rows, for tables of them. */
-enum { DFX_OPTION_ROWS = 128 };
+enum { DFX_OPTION_ROWS = 192 };
 
 /* A command line being read. Caller's storage; nothing to release. */
 typedef struct dfx_args {

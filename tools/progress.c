@@ -67,29 +67,52 @@ draw(dfx_progress *progress, const char *line)
     progress->width = width;
 }
 
+/* Seconds until the rest is done, as H:MM:SS. */
+static const char *
+time_left(double rate, uint64_t rest, char *buf, size_t size)
+{
+    double left = rate > 0 ? (double)rest / rate : 0;
+
+    if (left > 359999)
+        left = 359999; /* 99:59:59 is long enough to say "not today" */
+    snprintf(buf, size, "%d:%02d:%02d left", (int)left / 3600,
+             (int)left / 60 % 60, (int)left % 60);
+    return buf;
+}
+
 void
 dfx_progress_update(void *context, uint64_t done, uint64_t total)
 {
     dfx_progress *progress = context;
     char line[LINE_WIDTH + 1], a[DFX_HUMAN_CHARS], b[DFX_HUMAN_CHARS];
-    char c[DFX_HUMAN_CHARS];
-    double seconds, rate, left;
-    double time = now();
+    char c[DFX_HUMAN_CHARS], left[32];
+    double time = now(), rate;
 
     if (!progress->shown || total == 0 || time - progress->drawn < interval)
         return;
-    seconds = time - progress->start;
-    rate = (double)done / seconds;
-    left = rate > 0 ? (double)(total - done) / rate : 0;
-    if (left > 359999)
-        left = 359999; /* 99:59:59 is long enough to say "not today" */
-    snprintf(line, sizeof line, "%s %s of %s  %3.0f%%  %s/s  %d:%02d:%02d left",
+    rate = (double)done / (time - progress->start);
+    snprintf(line, sizeof line, "%s %s of %s  %3.0f%%  %s/s  %s",
              progress->what, dfx_human_bytes(done, a),
              dfx_human_bytes(total, b), 100.0 * (double)done / (double)total,
-             dfx_human_bytes((uint64_t)rate, c), (int)left / 3600,
-             (int)left / 60 % 60, (int)left % 60);
+             dfx_human_bytes((uint64_t)rate, c),
+             time_left(rate, total - done, left, sizeof left));
     draw(progress, line);
     progress->drawn = time;
+}
+
+void
+dfx_progress_step(dfx_progress *progress, uint64_t done, uint64_t total)
+{
+    double seconds = now() - progress->start;
+    double rate = seconds > 0 ? (double)done / seconds : 0;
+    char line[LINE_WIDTH + 1], left[32];
+
+    if (!progress->shown)
+        return;
+    snprintf(line, sizeof line, "%s %" PRIu64 " of %" PRIu64 "  %.2f it/s  %s",
+             progress->what, done, total, rate,
+             time_left(rate, total - done, left, sizeof left));
+    draw(progress, line);
 }
 
 void

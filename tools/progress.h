@@ -20,6 +20,8 @@ void dfx_progress_start(dfx_progress *progress, const char *what, bool forced,
                         bool quiet);
 /* For dfx_run_options.progress, with a dfx_progress as context. */
 void dfx_progress_update(void *context, uint64_t done, uint64_t total);
+/* The same of steps, few and slow: each is drawn. */
+void dfx_progress_step(dfx_progress *progress, uint64_t done, uint64_t total);
 /* Erases the line. */
 void dfx_progress_end(dfx_progress *progress);
 /* Since the start. */

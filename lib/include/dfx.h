@@ -864,10 +864,10 @@ typedef struct dfx_picture_sizes {
     const size_t *original, *crop, *target; /* NULL: the picture's, 0 0 */
 } dfx_picture_sizes;
 
+/* A run after a call of its scheduler. */
 typedef struct dfx_image_step {
-    size_t done, calls; /* of the scheduler */
-    const float *latents;
-    size_t batch, channels, height, width; /* of latents */
+    size_t done, calls;
+    const dfx_values *preview; /* image, if that was asked for; else NULL */
 } dfx_image_step;
 
 /* A whole run. FILE[:NAME] is a tensor in a file. Numbers that are NaN and
@@ -904,6 +904,7 @@ typedef struct dfx_image_request {
     bool tiled;         /* the autoencoder works on tiles */
     bool as_latents;    /* image is latents */
     bool keep_latents;  /* latents.N after each call go into out */
+    bool preview;       /* step sees a picture of what there is so far */
     /* After each call; false stops the run. */
     bool (*step)(void *context, const dfx_image_step *step);
     void *context;
@@ -911,10 +912,24 @@ typedef struct dfx_image_request {
 
 /* Fills in the defaults. */
 DFX_API void dfx_image_request_init(dfx_image_request *request);
-/* Adds image: [images, 3, height, width] in 0 .. 1. */
+/* Adds image: [images, 3, height, width] in 0 .. 1; latents if as_latents. */
 DFX_API DFX_CHECKED dfx_status dfx_run_image(dfx_model *model,
                                              const dfx_image_request *request,
                                              dfx_values *out, dfx_error *err);
+
+/* A text in a picture: key is Latin-1 of 1 to 79 characters, text UTF-8. */
+typedef struct dfx_image_note {
+    const char *key, *text;
+} dfx_image_note;
+
+/* Picture number which of image, [images, 3, height, width] in 0 .. 1, as a PNG
+   file that appears whole or not at all; force replaces one. */
+DFX_API DFX_CHECKED dfx_status dfx_image_write(
+    const dfx_value *image, size_t which, const dfx_image_note *notes,
+    size_t note_count, const char *path, bool force, dfx_error *err);
+
+/* Threads that the runner uses from now on; 0: one a core. */
+DFX_API void dfx_run_threads(unsigned threads);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,7 @@
 # help.sh - --help has the shape that it should have, in every tool
 . "${srcdir:-.}/tests/tools/tap.sh"
 
-for tool in dfx-convert dfx-dduf dfx-inspect dfx-quant; do
+for tool in dfx-convert dfx-dduf dfx-inspect dfx-quant dfx-run; do
     status "$tool --help ends with 0" 0 $tool --help
     cp out help
     ok "$tool --help: nothing on stderr" empty err
@@ -24,7 +24,7 @@ for tool in dfx-convert dfx-dduf dfx-inspect dfx-quant; do
     # Long options may be cut, also with "=" behind them.
     status "$tool --colo=never --vers" 0 $tool --colo=never --vers
 done
-for tool in dfx-convert dfx-inspect dfx-quant; do
+for tool in dfx-convert dfx-inspect dfx-quant dfx-run; do
     status "$tool --help wins over wrong names" 0 \
         $tool --from=nothing --help a b c
     ok "$tool: the help it is" grep -q "^Usage: $tool " out

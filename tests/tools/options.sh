@@ -2,7 +2,7 @@
 # options.sh - manual pages and completions have the options of --help
 . "${srcdir:-.}/tests/tools/tap.sh"
 
-for tool in dfx-convert dfx-dduf dfx-inspect dfx-quant; do
+for tool in dfx-convert dfx-dduf dfx-inspect dfx-quant dfx-run; do
     $tool --help >help
     # "-f, --force" and "--to=FORMAT" become "-f" and "--to"
     sed '/^Examples:/,$d' help | grep -E '^ +(-., )?--[a-z]' |

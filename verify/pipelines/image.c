@@ -7,10 +7,12 @@
 #include <config.h>
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "document.h"
+#include "picture.h"
 #include "pipelines/picture_input.h"
 #include "pipelines/run.h"
 
@@ -140,6 +142,8 @@ know_size(dfx_run *run, dfx_error *err)
 }
 
 /* Batches and sides beyond these are no pictures; their products fit. */
+enum { DFX_IMAGE_NOTES = 16 };
+
 enum { MAX_SIDE = 1 << 15, MAX_BATCH = 1 << 10 };
 
 static dfx_status
@@ -270,21 +274,51 @@ step(dfx_run *run, size_t call, float *scaled, float *model, dfx_error *err)
     return run->mask != NULL ? keep_outside(run, call, err) : DFX_OK;
 }
 
-static bool
-goes_on(const dfx_run *run, size_t call)
+/* The picture that the latents are by now. */
+static dfx_status
+put_image(dfx_run *run, dfx_values *out, dfx_error *err)
+{
+    size_t pixels = run->batch * 3 * run->height * run->width;
+    float *image = malloc(pixels * sizeof *image);
+    dfx_status status;
+
+    if (image == NULL)
+        return dfx_fail_nomem(err);
+    status = dfx_autoencoder_decode(&run->vae, run->latents, run->batch,
+                                    run->latent_height, run->latent_width,
+                                    image, err);
+    if (status == DFX_OK)
+        status = dfx_values_put(
+            out, err, DFX_TYPE_F32, 4,
+            (size_t[]){run->batch, 3, run->height, run->width}, image, "image");
+    free(image);
+    return status;
+}
+
+/* Tells the caller, who may stop the run. */
+static dfx_status
+tell(dfx_run *run, size_t call, dfx_error *err)
 {
     const dfx_image_request *r = run->request;
     dfx_image_step seen = {
         .done = call + 1 - run->first,
         .calls = run->past - run->first,
-        .latents = run->latents,
-        .batch = run->batch,
-        .channels = run->denoiser.channels,
-        .height = run->latent_height,
-        .width = run->latent_width,
     };
+    dfx_values *preview = NULL;
+    dfx_status status = DFX_OK;
 
-    return r->step == NULL || r->step(r->context, &seen);
+    if (r->step == NULL)
+        return DFX_OK;
+    if (r->preview) {
+        status = dfx_values_new(&preview, err);
+        if (status == DFX_OK)
+            status = put_image(run, preview, err);
+        seen.preview = preview;
+    }
+    if (status == DFX_OK && !r->step(r->context, &seen))
+        status = dfx_fail_stopped(err);
+    dfx_values_free(preview);
+    return status;
 }
 
 static dfx_status
@@ -301,41 +335,24 @@ loop(dfx_run *run, dfx_values *out, dfx_error *err)
         status = step(run, call, scaled, model, err);
         if (status == DFX_OK && run->request->keep_latents)
             status = keep_latents(run, call, out, err);
-        if (status == DFX_OK && !goes_on(run, call))
-            status = dfx_fail_stopped(err);
+        if (status == DFX_OK)
+            status = tell(run, call, err);
     }
     free(scaled);
     free(model);
     return status;
 }
 
-/* ---- The picture --------------------------------------------------------- */
-
 static dfx_status
 finish(dfx_run *run, dfx_values *out, dfx_error *err)
 {
-    size_t pixels = run->batch * 3 * run->height * run->width;
-    float *image;
-    dfx_status status;
-
-    if (run->request->as_latents)
-        return dfx_values_put(
-            out, err, DFX_TYPE_F32, 4,
-            (size_t[]){run->batch, run->denoiser.channels, run->latent_height,
-                       run->latent_width},
-            run->latents, "image");
-    image = malloc(pixels * sizeof *image);
-    if (image == NULL)
-        return dfx_fail_nomem(err);
-    status = dfx_autoencoder_decode(&run->vae, run->latents, run->batch,
-                                    run->latent_height, run->latent_width,
-                                    image, err);
-    if (status == DFX_OK)
-        status = dfx_values_put(
-            out, err, DFX_TYPE_F32, 4,
-            (size_t[]){run->batch, 3, run->height, run->width}, image, "image");
-    free(image);
-    return status;
+    if (!run->request->as_latents)
+        return put_image(run, out, err);
+    return dfx_values_put(
+        out, err, DFX_TYPE_F32, 4,
+        (size_t[]){run->batch, run->denoiser.channels, run->latent_height,
+                   run->latent_width},
+        run->latents, "image");
 }
 
 static dfx_status
@@ -370,4 +387,39 @@ dfx_run_image(dfx_model *model, const dfx_image_request *request,
     if (status != DFX_OK)
         dfx_error_in_file(err, model->path);
     return status;
+}
+
+dfx_status
+dfx_image_write(const dfx_value *image, size_t which,
+                const dfx_image_note *notes, size_t note_count,
+                const char *path, bool force, dfx_error *err)
+{
+    dfx_picture_note texts[DFX_IMAGE_NOTES];
+    dfx_picture picture = {0};
+    size_t height, width;
+    dfx_status status;
+
+    if (image->type != DFX_TYPE_F32 || image->rank != 4 ||
+        image->shape[1] != 3 || which >= image->shape[0] ||
+        note_count > DFX_IMAGE_NOTES)
+        return dfx_fail_usage(err, "that is no picture [batch, 3, height, "
+                                   "width] with %d texts at most",
+                              DFX_IMAGE_NOTES);
+    height = (size_t)image->shape[2];
+    width = (size_t)image->shape[3];
+    for (size_t i = 0; i < note_count; i++)
+        texts[i] = (dfx_picture_note){notes[i].key, notes[i].text};
+    status = dfx_picture_from_planes((const float *)image->data +
+                                         which * 3 * height * width,
+                                     width, height, &picture, err);
+    if (status == DFX_OK)
+        status = dfx_picture_save(&picture, texts, note_count, path, force, err);
+    dfx_picture_fini(&picture);
+    return status;
+}
+
+void
+dfx_run_threads(unsigned threads)
+{
+    omp_set_num_threads(threads > 0 ? (int)threads : omp_get_num_procs());
 }

@@ -1,0 +1,342 @@
+/*
+ * dfx_run.c - dfx-run: computes what a model makes
+ *
+ * Commands are in run_image.c and run_stages.c; this file turns a command line
+ * into what they get.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run.h"
+#include "signals.h"
+#include "source.h"
+
+static const char *const examples[] = {
+    "txt2img model/ --prompt='a red circle' --seed=1 -o circle.png",
+    "img2img model.safetensors -i in.png -p 'a star' --strength=0.6 -o out.png",
+    "encode model/ --prompt='a cat' -o text.safetensors",
+    "denoise model/unet --inputs=in.safetensors -o out.safetensors",
+    "schedule scheduler_config.json --steps=20 --json",
+    NULL,
+};
+
+static const dfx_tool tool = {
+    .bit = DFX_TOOL_RUN,
+    .name = "dfx-run",
+    .usage = "COMMAND [OPTION]... MODEL",
+    .purpose = "Run a Stable Diffusion model, the same bits on every machine. "
+               "Commands: txt2img, img2img, inpaint, encode, denoise, "
+               "vae-encode, vae-decode, schedule, tokenize.",
+    .exit_status = "0 done, 1 failed, 2 wrong use.",
+    .examples = examples,
+};
+
+static const struct command {
+    const char *name;
+    run_command *run;
+    dfx_task task;
+} commands[] = {
+    {"txt2img", run_image, DFX_TASK_TXT2IMG},
+    {"img2img", run_image, DFX_TASK_IMG2IMG},
+    {"inpaint", run_image, DFX_TASK_INPAINT},
+    {"encode", run_encode, DFX_TASK_TXT2IMG},
+    {"denoise", run_denoise, DFX_TASK_TXT2IMG},
+    {"vae-encode", run_vae_encode, DFX_TASK_TXT2IMG},
+    {"vae-decode", run_vae_decode, DFX_TASK_TXT2IMG},
+    {"schedule", run_schedule, DFX_TASK_TXT2IMG},
+    {"tokenize", run_tokenize, DFX_TASK_TXT2IMG},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void
+list_add(text_list *list, const char *text)
+{
+    list->items = dfx_need(
+        reallocarray(list->items, list->count + 1, sizeof *list->items));
+    list->items[list->count++] = text;
+}
+
+/* ---- The command line ---------------------------------------------------- */
+
+/* Options that only set a member, and how. */
+static const struct {
+    dfx_option option;
+    enum { FLAG, TEXT, LIST, NUMBER, COUNT, UNSIGNED, WORD32 } how;
+    size_t member;
+} members[] = {
+/* clang-format off */
+#define MEMBER(option, how, member)                                            \
+    {DFX_OPTION_##option, how, offsetof(run_request, member)}
+    MEMBER(OPERAND,          LIST,     operands),
+    MEMBER(OUTPUT,           TEXT,     output),
+    MEMBER(SAVE_LATENTS,     TEXT,     save_latents),
+    MEMBER(SAVE_TENSOR,      TEXT,     save_tensor),
+    MEMBER(PREVIEW,          TEXT,     preview),
+    MEMBER(PROMPT,           LIST,     prompts),
+    MEMBER(NEGATIVE,         TEXT,     image.negative),
+    MEMBER(PROMPT_2,         TEXT,     image.prompt_2),
+    MEMBER(NEGATIVE_2,       TEXT,     image.negative_2),
+    MEMBER(STEPS,            WORD32,   image.steps),
+    MEMBER(CFG,              NUMBER,   image.guidance),
+    MEMBER(CFG_RESCALE,      NUMBER,   image.guidance_rescale),
+    MEMBER(IMAGE_CFG,        NUMBER,   image.image_guidance),
+    MEMBER(IMAGES,           COUNT,    image.images),
+    MEMBER(SCHEDULER,        TEXT,     image.scheduler),
+    MEMBER(SCHEDULER_CONFIG, TEXT,     image.scheduler_config),
+    MEMBER(ETA,              NUMBER,   image.eta),
+    MEMBER(STRENGTH,         NUMBER,   image.strength),
+    MEMBER(IMAGE,            TEXT,     image.image),
+    MEMBER(MASK,             TEXT,     image.mask),
+    MEMBER(CLIP_SKIP,        UNSIGNED, image.clip_skip),
+    MEMBER(DENOISING_START,  NUMBER,   image.denoising_start),
+    MEMBER(DENOISING_END,    NUMBER,   image.denoising_end),
+    MEMBER(AS_LATENTS,       FLAG,     image.as_latents),
+    MEMBER(LATENTS,          TEXT,     image.latents),
+    MEMBER(NOISE,            TEXT,     image.noise),
+    MEMBER(CONTROLNET,       LIST,     controls),
+    MEMBER(GUESS,            FLAG,     image.guess),
+    MEMBER(LORA,             LIST,     loras),
+    MEMBER(VAE,              TEXT,     vae),
+    MEMBER(TILED,            FLAG,     image.tiled),
+    MEMBER(INPUTS,           TEXT,     inputs),
+    MEMBER(TIMESTEP,         NUMBER,   timestep),
+    MEMBER(IDS,              TEXT,     ids),
+    MEMBER(HIDDEN_STATES,    FLAG,     hidden_states),
+    MEMBER(SECOND,           FLAG,     second),
+    MEMBER(FROM,             TEXT,     open.open.format),
+    MEMBER(FAMILY,           TEXT,     open.identify.family),
+    MEMBER(VARIANT,          TEXT,     open.open.variant),
+    MEMBER(ALLOW_UNSAFE,     FLAG,     open.allow_unsafe),
+    MEMBER(FORCE,            FLAG,     force),
+    MEMBER(JSON,             FLAG,     json),
+    MEMBER(FAMILIES,         FLAG,     list_families),
+    MEMBER(LIST_FORMATS,     FLAG,     list_formats),
+    MEMBER(PROGRESS,         FLAG,     progress),
+    MEMBER(QUIET,            FLAG,     quiet),
+    MEMBER(HELP,             FLAG,     help),
+    MEMBER(VERSION,          FLAG,     version),
+#undef MEMBER
+    /* clang-format on */
+};
+
+static bool
+parse_number(const char *text, double *number)
+{
+    char *end;
+
+    errno = 0;
+    *number = strtod(text, &end);
+    if (end != text && *end == '\0' && errno == 0 && isfinite(*number))
+        return true;
+    dfx_usage(&tool, "'%s' is no number", text);
+    return false;
+}
+
+static bool
+parse_count(const char *text, uint64_t max, uint64_t *count)
+{
+    char *end;
+
+    errno = 0;
+    *count = strtoull(text, &end, 10);
+    if (end != text && *end == '\0' && errno == 0 && text[0] != '-' &&
+        *count <= max)
+        return true;
+    dfx_usage(&tool, "'%s' is no number from 0 to %llu", text,
+              (unsigned long long)max);
+    return false;
+}
+
+/* Sets a member; false after a message. */
+static bool
+set_member(run_request *r, size_t i, const char *value)
+{
+    void *member = (char *)r + members[i].member;
+    uint64_t count = 0;
+
+    switch (members[i].how) {
+    case FLAG:
+        *(bool *)member = true;
+        return true;
+    case TEXT:
+        *(const char **)member = value;
+        return true;
+    case LIST:
+        list_add(member, value);
+        return true;
+    case NUMBER:
+        return parse_number(value, member);
+    case COUNT:
+        if (!parse_count(value, 1 << 20, &count))
+            return false;
+        *(size_t *)member = (size_t)count;
+        return true;
+    case UNSIGNED:
+        if (!parse_count(value, 1 << 20, &count))
+            return false;
+        *(unsigned *)member = (unsigned)count;
+        return true;
+    case WORD32:
+        if (!parse_count(value, 1 << 20, &count))
+            return false;
+        *(uint32_t *)member = (uint32_t)count;
+        return true;
+    }
+    return false;
+}
+
+/* "512x768" */
+static bool
+parse_size(run_request *r, const char *text)
+{
+    char *end;
+    unsigned long long width = strtoull(text, &end, 10), height = 0;
+
+    if (*end == 'x')
+        height = strtoull(end + 1, &end, 10);
+    if (*end == '\0' && text[0] != '-' && width > 0 && height > 0 &&
+        width <= 1 << 20 && height <= 1 << 20) {
+        r->image.width = (size_t)width;
+        r->image.height = (size_t)height;
+        return true;
+    }
+    dfx_usage(&tool, "'%s' is no size; 512x512 is one", text);
+    return false;
+}
+
+static bool
+apply(run_request *r, dfx_option option, const dfx_args *args)
+{
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        if (members[i].option == option)
+            return set_member(r, i, args->value);
+    switch ((int)option) {
+    case DFX_OPTION_SIZE:
+        return parse_size(r, args->value);
+    case DFX_OPTION_SEED:
+        return parse_count(args->value, UINT64_MAX, &r->image.seed);
+    case DFX_OPTION_GENERATOR:
+        r->image.cuda = args->choice == 1;
+        return true;
+    case DFX_OPTION_KEY:
+        r->open.open.key = dfx_key_of(args->value);
+        return true;
+    case DFX_OPTION_MAX_EXPANDED:
+        return dfx_size_parse(&tool, "max-expanded", args->value,
+                              &r->open.open.max_expanded);
+    case DFX_OPTION_JOBS:
+        return dfx_jobs_parse(&tool, args->value, &r->threads);
+    case DFX_OPTION_COLOR:
+        r->colour = (dfx_colour_when)args->choice;
+        return true;
+    default:
+        return false; /* reported already */
+    }
+}
+
+/* ---- Commands ------------------------------------------------------------ */
+
+const char *
+run_operand(const run_request *r, const char *what)
+{
+    if (r->operands.count < 2) {
+        dfx_usage(&tool, "%s is missing", what);
+        return NULL;
+    }
+    if (r->operands.count > 2) {
+        dfx_usage(&tool, "there is one %s; what is '%s'?", what,
+                  r->operands.items[2]);
+        return NULL;
+    }
+    return dfx_check_path(&tool, r->operands.items[1]) ? r->operands.items[1]
+                                                       : NULL;
+}
+
+int
+run_lacks(const run_request *r, const char *option)
+{
+    return dfx_usage(&tool, "%s needs --%s", r->operands.items[0], option);
+}
+
+static const char *
+command_at(size_t i)
+{
+    return i < COMMANDS ? commands[i].name : NULL;
+}
+
+static int
+run(run_request *r)
+{
+    const char *name, *nearest;
+
+    if (r->operands.count == 0)
+        return dfx_usage(&tool, "COMMAND and MODEL are missing");
+    if ((r->open.open.format != NULL &&
+         !dfx_check_format(&tool, r->open.open.format, false)) ||
+        (r->open.identify.family != NULL &&
+         !dfx_check_family(&tool, r->open.identify.family)))
+        return DFX_EXIT_USAGE;
+    name = r->operands.items[0];
+    dfx_run_threads(r->threads);
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0) {
+            r->image.task = commands[i].task;
+            return commands[i].run(r);
+        }
+    nearest = dfx_nearest(name, command_at);
+    return dfx_usage(&tool, "there is no command '%s'%s%s%s", name,
+                     nearest != NULL ? "; did you mean " : "",
+                     nearest != NULL ? nearest : "",
+                     nearest != NULL ? "?" : "");
+}
+
+static int
+start(run_request *r, int argc, char **argv)
+{
+    dfx_colours colours;
+    dfx_option option;
+    dfx_args args;
+
+    dfx_args_init(&args, &tool, argc, argv);
+    for (option = dfx_args_next(&args); option != DFX_OPTION_END;
+         option = dfx_args_next(&args))
+        if (!apply(r, option, &args))
+            return DFX_EXIT_USAGE;
+    colours = dfx_colours_choose(r->colour, stdout);
+    if (r->help)
+        dfx_help_print(&tool);
+    else if (r->version)
+        printf("%s %s\n", tool.name, dfx_version());
+    else if (r->list_formats)
+        dfx_list_formats(r->json, &colours);
+    else if (r->list_families)
+        dfx_list_families(r->json, &colours);
+    else
+        return run(r);
+    return DFX_EXIT_YES;
+}
+
+int
+main(int argc, char **argv)
+{
+    run_request r = {
+        .tool = &tool, .colour = DFX_COLOUR_AUTO, .timestep = NAN};
+    int status;
+
+    dfx_image_request_init(&r.image);
+    r.image.steps = 20;
+    r.open.open.temp = dfx_temp_folder();
+    dfx_signals_catch();
+    status = dfx_finish(tool.name, start(&r, argc, argv));
+    free(r.operands.items);
+    free(r.prompts.items);
+    free(r.controls.items);
+    free(r.loras.items);
+    dfx_signals_raise();
+    return status;
+}
