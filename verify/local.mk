@@ -21,6 +21,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/schedulers/steps.c \
 	verify/schedulers/tables.c \
 	verify/schedulers/unipc.c \
+	verify/similarity.c verify/similarity.h \
 	verify/tokenizers/bpe.c verify/tokenizers/bpe.h \
 	verify/tokenizers/clip_bpe.c verify/tokenizers/clip_bpe.h \
 	verify/tokenizers/unicode.c verify/tokenizers/unicode.h
