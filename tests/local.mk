@@ -104,6 +104,7 @@ check_TESTS = \
 	tests/unit/test_strided \
 	tests/unit/test_sums \
 	tests/unit/test_synth \
+	tests/unit/test_textual_inversion \
 	tests/unit/test_torch \
 	tests/unit/test_types \
 	tests/unit/test_verify \

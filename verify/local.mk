@@ -22,6 +22,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/schedulers/tables.c \
 	verify/schedulers/unipc.c \
 	verify/similarity.c verify/similarity.h \
+	verify/textual_inversion.c verify/textual_inversion.h \
 	verify/tokenizers/bpe.c verify/tokenizers/bpe.h \
 	verify/tokenizers/clip_bpe.c verify/tokenizers/clip_bpe.h \
 	verify/tokenizers/unicode.c verify/tokenizers/unicode.h
