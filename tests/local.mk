@@ -187,6 +187,7 @@ FUZZ_TARGETS = \
 	tests/fuzz/fuzz_safetensors \
 	tests/fuzz/fuzz_scheduler \
 	tests/fuzz/fuzz_sharded \
+	tests/fuzz/fuzz_tokenizer \
 	tests/fuzz/fuzz_torch \
 	tests/fuzz/fuzz_zip
 FUZZ_COMMON = tests/fuzz/fuzz.h
@@ -202,10 +203,12 @@ EXTRA_DIST += \
 	tests/fuzz/fuzz_safetensors.seeds \
 	tests/fuzz/fuzz_scheduler.seeds \
 	tests/fuzz/fuzz_sharded.seeds \
+	tests/fuzz/fuzz_tokenizer.seeds \
 	tests/fuzz/fuzz_torch.seeds \
 	tests/fuzz/fuzz_zip.seeds \
 	tests/fuzz/run.sh
 DIST_FOLDERS += tests/fuzz/maps tests/fuzz/schedulers tests/fuzz/shards
+DIST_FOLDERS += tests/fuzz/maps tests/fuzz/shards tests/fuzz/tokenizers
 check_PROGRAMS += $(FUZZ_TARGETS)
 if FUZZERS
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
@@ -233,6 +236,8 @@ tests_fuzz_fuzz_scheduler_SOURCES = tests/fuzz/fuzz_scheduler.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_scheduler_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_sharded_SOURCES = tests/fuzz/fuzz_sharded.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_sharded_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_tokenizer_SOURCES = tests/fuzz/fuzz_tokenizer.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_tokenizer_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_torch_SOURCES = tests/fuzz/fuzz_torch.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_torch_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_zip_SOURCES = tests/fuzz/fuzz_zip.c $(FUZZ_COMMON)
