@@ -146,6 +146,7 @@ test_broken(void)
         const char *what, *vocab, *merges, *config, *rule;
     } rows[] = {
         {"a list", "[]", "", NULL, "run.tokenizer"},
+        {"no tokens", "{}", "", NULL, "run.tokenizer"},
         {"text after it", "{" SPECIAL "} x", "", NULL, "run.tokenizer"},
         {"an id that is none", "{\"a\":-1," SPECIAL "}", "", NULL,
          "run.tokenizer"},

@@ -137,7 +137,10 @@ read_vocabulary(dfx_bpe *bpe, const char *data, size_t size, dfx_error *err)
     dfx_json_init(&json, data, size, 0);
     status = read_object(bpe, &json, err);
     dfx_json_fini(&json);
-    if (status == DFX_OK && bpe->token_count > 0)
+    if (status == DFX_OK && bpe->token_count == 0)
+        status = dfx_fail(err, DFX_RULE_RUN_TOKENIZER, 0,
+                          "a vocabulary has no tokens");
+    if (status == DFX_OK)
         qsort(bpe->tokens, bpe->token_count, sizeof *bpe->tokens, by_text);
     return status;
 }
