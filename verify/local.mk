@@ -10,6 +10,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/schedulers/dpm.c \
 	verify/schedulers/edm.c \
 	verify/schedulers/euler.c \
+	verify/schedulers/flow.c \
 	verify/schedulers/kdpm2.c \
 	verify/schedulers/kind.h \
 	verify/schedulers/lcm.c \

@@ -65,6 +65,7 @@ test_noise(void)
     check_noise("KDPM2DiscreteScheduler", 1, 4.0 / 3);
     check_noise("UniPCMultistepScheduler", 0.6, 0.8);
     check_noise("DPMSolverMultistepScheduler", 0.6, 0.8);
+    check_noise("FlowMatchEulerDiscreteScheduler", 0, 1);
 }
 
 /* ---- A run that begins later
@@ -140,6 +141,8 @@ test_begin(void)
         "TCDScheduler",
         "EDMEulerScheduler",
         "EDMDPMSolverMultistepScheduler",
+        "FlowMatchEulerDiscreteScheduler",
+        "FlowMatchHeunDiscreteScheduler",
     };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

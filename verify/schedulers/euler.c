@@ -109,32 +109,11 @@ const dfx_scheduler_kind dfx_scheduler_euler_ancestral = {
 /* ---- Heun
  * ------------------------------------------------------------------------- */
 
-/* Each step but the last is two calls: a t, its sigma, and the next one's. */
 static dfx_status
 heun_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
 {
-    size_t count;
-    double *t;
-    float *sigmas;
-
     DFX_TRY(dfx_sigma_schedule(s, steps, err));
-    count = s->count;
-    t = s->timesteps;
-    sigmas = s->sigmas;
-    s->timesteps = NULL;
-    s->sigmas = NULL;
-    s->count = s->capacity = s->sigma_count = s->sigma_capacity = 0;
-    for (size_t i = 0; i < count; i++)
-        for (int twice = i == 0; twice < 2; twice++)
-            if (dfx_timestep_add(s, t[i], err) != DFX_OK ||
-                dfx_sigma_add(s, sigmas[i], err) != DFX_OK) {
-                free(t);
-                free(sigmas);
-                return DFX_ERR_NOMEM;
-            }
-    free(t);
-    free(sigmas);
-    return dfx_sigma_add(s, 0, err);
+    return dfx_double_calls(s, err);
 }
 
 static dfx_status

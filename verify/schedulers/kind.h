@@ -63,7 +63,8 @@ typedef enum dfx_solver_type {
 typedef enum dfx_mixing {
     DFX_MIXES_BY_ALPHA,
     DFX_MIXES_BY_SIGMA,
-    DFX_MIXES_BY_BOTH
+    DFX_MIXES_BY_BOTH,
+    DFX_MIXES_BY_FLOW
 } dfx_mixing;
 
 /* Options that not all classes have: those of a config for another class stay
@@ -81,7 +82,8 @@ enum {
     DFX_TAKES_ETA = 512,
     DFX_TAKES_TIMES = 1024,  /* interpolation_type, timestep_type */
     DFX_TAKES_SAMPLE = 2048, /* prediction_type sample */
-    DFX_TAKES_VARIANCE = 4096
+    DFX_TAKES_VARIANCE = 4096,
+    DFX_TAKES_VELOCITY = 8192 /* the model says nothing else */
 };
 
 enum { DFX_UNCORRECTED = 64 };
@@ -105,7 +107,8 @@ typedef struct dfx_schedule {
     dfx_solver_type solver;
     unsigned solver_order;
     bool lower_final, euler_final, predict_eps, dynamic, linear_shift;
-    double flow_shift, shift_terminal, lambda_min;
+    double flow_shift, shift, shift_terminal, lambda_min;
+    bool inverted, stochastic; /* invert_sigmas, stochastic_sampling */
     uint32_t uncorrected[DFX_UNCORRECTED]; /* disable_corrector */
     size_t uncorrected_count;
     uint32_t original; /* original_inference_steps */
@@ -202,6 +205,9 @@ double dfx_sigma_respaced(const dfx_schedule *c, double most, double least,
    and initial. */
 DFX_CHECKED dfx_status dfx_sigma_schedule(dfx_scheduler *s, uint32_t steps,
                                           dfx_error *err);
+/* Each step but the last becomes two calls: timesteps and sigmas but the first
+   are there twice, and the final sigma once. */
+DFX_CHECKED dfx_status dfx_double_calls(dfx_scheduler *s, dfx_error *err);
 /* 1 / sqrt(sigma^2 + 1) at the next call. */
 double dfx_sigma_scale(const dfx_scheduler *s);
 /* The timestep of a sigma, between the table's. */

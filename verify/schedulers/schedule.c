@@ -137,6 +137,7 @@ read_numbers(const cJSON *config, dfx_schedule *c, dfx_error *err)
     DFX_TRY(read_number(config, "sigma_max", 1e-10, 1e6, &c->sigma_max, err));
     DFX_TRY(read_number(config, "solver_order", 1, 3, &order, err));
     DFX_TRY(read_number(config, "flow_shift", 1e-6, 1e6, &c->flow_shift, err));
+    DFX_TRY(read_number(config, "shift", 1e-6, 1e6, &c->shift, err));
     DFX_TRY(
         read_number(config, "shift_terminal", 0, 1, &c->shift_terminal, err));
     DFX_TRY(read_number(config, "lambda_min_clipped", -HUGE_VAL, HUGE_VAL,
@@ -222,6 +223,8 @@ judge(const dfx_scheduler_kind *kind, const dfx_schedule *before,
         c->sigma_min_last = before->sigma_min_last;
     if ((takes & DFX_TAKES_TIMES) == 0)
         c->log_linear = c->continuous = false;
+    if ((takes & DFX_TAKES_VELOCITY) != 0)
+        return DFX_OK;
     if (c->prediction == DFX_PREDICTION_FLOW && (takes & DFX_TAKES_FLOW) == 0)
         return fail_value("prediction_type",
                           "flow_prediction, which this class has not", err);
@@ -240,7 +243,7 @@ read_config(const cJSON *config, const dfx_scheduler_kind *kind,
     bool predicts = true;
 
     *c = kind->defaults;
-    c->clip_range = c->threshold_max = c->flow_shift = 1;
+    c->clip_range = c->threshold_max = c->flow_shift = c->shift = 1;
     c->threshold_ratio = 0.995;
     c->lambda_min = -HUGE_VAL;
     c->timestep_scaling = 10;
@@ -260,6 +263,8 @@ read_config(const cJSON *config, const dfx_scheduler_kind *kind,
     read_flag(config, "lower_order_final", &c->lower_final);
     read_flag(config, "euler_at_final", &c->euler_final);
     read_flag(config, "use_dynamic_shifting", &c->dynamic);
+    read_flag(config, "invert_sigmas", &c->inverted);
+    read_flag(config, "stochastic_sampling", &c->stochastic);
     read_flag(config, "predict_x0", &predicts);
     c->predict_eps = !predicts;
     DFX_TRY(read_respacing(config, kind->takes, c, err));

@@ -18,7 +18,7 @@ extern const dfx_scheduler_kind dfx_scheduler_ddpm, dfx_scheduler_ddim,
     dfx_scheduler_kdpm2_ancestral, dfx_scheduler_dpm_multi,
     dfx_scheduler_dpm_single, dfx_scheduler_unipc, dfx_scheduler_deis,
     dfx_scheduler_lcm, dfx_scheduler_tcd, dfx_scheduler_edm_euler,
-    dfx_scheduler_edm_dpm;
+    dfx_scheduler_edm_dpm, dfx_scheduler_flow_euler, dfx_scheduler_flow_heun;
 
 const dfx_scheduler_kind *
 dfx_scheduler_kind_at(size_t i)
@@ -41,6 +41,8 @@ dfx_scheduler_kind_at(size_t i)
         &dfx_scheduler_tcd,
         &dfx_scheduler_edm_euler,
         &dfx_scheduler_edm_dpm,
+        &dfx_scheduler_flow_euler,
+        &dfx_scheduler_flow_heun,
     };
 
     return i < sizeof kinds / sizeof kinds[0] ? kinds[i] : NULL;
@@ -229,6 +231,9 @@ dfx_scheduler_add_noise(const dfx_scheduler *s, size_t at,
         level = sqrt(1 - alpha);
     } else if (s->kind->mixing == DFX_MIXES_BY_SIGMA) {
         level = (double)s->sigmas[at];
+    } else if (s->kind->mixing == DFX_MIXES_BY_FLOW) {
+        level = (double)s->sigmas[at];
+        signal = 1 - level;
     } else {
         dfx_point p = dfx_point_at(s, at);
 

@@ -15,10 +15,10 @@ typedef struct dfx_scheduler dfx_scheduler;
 
 /* What step calls may say besides (eta of DDIM, s_churn of Euler ...). */
 typedef struct dfx_step_options {
-    double eta;       /* NaN: the default of the class */
-    bool use_clipped; /* use_clipped_model_output */
-    double s_churn, s_tmin, s_tmax, s_noise;
-    unsigned order; /* of LMS */
+    double eta;                              /* NaN: the default of the class */
+    bool use_clipped;                        /* use_clipped_model_output */
+    double s_churn, s_tmin, s_tmax, s_noise; /* of EulerDiscrete, EDMEuler */
+    unsigned order;                          /* of LMS */
 } dfx_step_options;
 
 /* As the step functions have them by default. */

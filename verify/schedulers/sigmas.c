@@ -208,6 +208,24 @@ dfx_sigma_schedule(dfx_scheduler *s, uint32_t steps, dfx_error *err)
                          err);
 }
 
+dfx_status
+dfx_double_calls(dfx_scheduler *s, dfx_error *err)
+{
+    size_t count = s->count, twice = 2 * count - 1;
+
+    while (s->count < twice)
+        DFX_TRY(dfx_timestep_add(s, 0, err));
+    while (s->sigma_count < twice + 1)
+        DFX_TRY(dfx_sigma_add(s, 0, err));
+    /* From the end, so that none is overwritten before it is moved. */
+    s->sigmas[twice] = s->sigmas[count];
+    for (size_t i = twice; i-- > 0;) {
+        s->timesteps[i] = s->timesteps[(i + 1) / 2];
+        s->sigmas[i] = s->sigmas[(i + 1) / 2];
+    }
+    return DFX_OK;
+}
+
 double
 dfx_sigma_scale(const dfx_scheduler *s)
 {
