@@ -37,7 +37,8 @@ check "formats include formats and lib" \
         "formats formats/families formats/forms formats/documents lib \
         lib/include")"
 check "verify includes verify, formats and lib" \
-    "$(stray "verify verify/cpu verify/nets verify/tokenizers" \
+    "$(stray "verify verify/cpu verify/nets verify/pipelines verify/schedulers \
+        verify/tokenizers" \
         "verify verify/cpu formats lib lib/include")"
 check "tools include tools and dfx.h" "$(stray "tools" "tools lib/include")"
 echo "1..$n"
