@@ -163,6 +163,7 @@ dist_check_SCRIPTS = \
 	tests/tools/reference_bugs.sh \
 	tests/tools/rss.sh \
 	tests/tools/rules.sh \
+	tests/tools/run.sh \
 	tests/tools/signals.sh \
 	tests/tools/stdio.sh \
 	tests/tools/symbols.sh \

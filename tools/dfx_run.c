@@ -324,8 +324,7 @@ start(run_request *r, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    run_request r = {
-        .tool = &tool, .colour = DFX_COLOUR_AUTO, .timestep = NAN};
+    run_request r = {.tool = &tool, .colour = DFX_COLOUR_AUTO, .timestep = NAN};
     int status;
 
     dfx_image_request_init(&r.image);

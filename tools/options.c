@@ -322,7 +322,9 @@ dfx_help_print(const dfx_tool *tool)
 {
     const char *title = NULL;
 
-    printf("Usage: %s %s\n%s\n\n", tool->name, tool->usage, tool->purpose);
+    printf("Usage: %s %s\n", tool->name, tool->usage);
+    dfx_put_wrapped(stdout, tool->purpose, 0, 0);
+    fputs("\n\n", stdout);
     for (size_t i = 0; i < ROW_COUNT; i++) {
         if (rows[i].tools == 0) {
             title = rows[i].name;

@@ -32,7 +32,7 @@ typedef struct run_request {
 /* A command: exit status. */
 typedef int run_command(run_request *r);
 
-run_command run_image;    /* txt2img, img2img, inpaint: image.task says which */
+run_command run_image; /* txt2img, img2img, inpaint: image.task says which */
 run_command run_encode, run_denoise, run_vae_encode, run_vae_decode;
 run_command run_schedule, run_tokenize;
 

@@ -69,8 +69,8 @@ add_control(run_request *r, extras *e, const char *value)
                   value);
         return false;
     }
-    e->controls[r->image.control_count++] = (dfx_control){
-        path, image, numbers[0], numbers[1], numbers[2]};
+    e->controls[r->image.control_count++] =
+        (dfx_control){path, image, numbers[0], numbers[1], numbers[2]};
     return true;
 }
 
@@ -91,8 +91,7 @@ add_lora(run_request *r, extras *e, const char *value)
 static bool
 add_extras(run_request *r, extras *e)
 {
-    e->controls =
-        dfx_need(calloc(r->controls.count + 1, sizeof *e->controls));
+    e->controls = dfx_need(calloc(r->controls.count + 1, sizeof *e->controls));
     e->loras = dfx_need(calloc(r->loras.count + 1, sizeof *e->loras));
     for (size_t i = 0; i < r->controls.count; i++)
         if (!add_control(r, e, r->controls.items[i]))

@@ -77,8 +77,8 @@ read_ids(const char *text, int64_t **ids, size_t *rows, size_t *columns)
     bool good = cJSON_GetArraySize(doc) > 0;
 
     *rows = nested ? (size_t)cJSON_GetArraySize(doc) : 1;
-    *columns = (size_t)cJSON_GetArraySize(
-        nested ? cJSON_GetArrayItem(doc, 0) : doc);
+    *columns =
+        (size_t)cJSON_GetArraySize(nested ? cJSON_GetArrayItem(doc, 0) : doc);
     good = good && *columns > 0;
     *ids = dfx_need(calloc(*rows * *columns + 1, sizeof **ids));
     for (size_t i = 0; good && i < *rows; i++)
@@ -220,9 +220,8 @@ run_schedule(run_request *r)
     }
     if (dfx_run_schedule(config, r->image.scheduler, r->image.steps, &table,
                          &err) != DFX_OK)
-        return dfx_say_error(r->tool->name,
-                             config != NULL ? config : r->image.scheduler,
-                             &err);
+        return dfx_say_error(
+            r->tool->name, config != NULL ? config : r->image.scheduler, &err);
     if (r->json)
         print_json(&table);
     else

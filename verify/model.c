@@ -33,8 +33,8 @@ role_of(const cJSON *config)
     if (class_name == NULL)
         class_name = cJSON_GetStringValue(
             cJSON_GetArrayItem(dfx_doc_get(config, "architectures"), 0));
-    for (size_t i = 0;
-         class_name != NULL && i < sizeof roles / sizeof roles[0]; i++)
+    for (size_t i = 0; class_name != NULL && i < sizeof roles / sizeof roles[0];
+         i++)
         if (strcmp(class_name, roles[i].class_name) == 0)
             return roles[i].component;
     return "";
@@ -206,8 +206,8 @@ take_converted(dfx_model *model, const dfx_identify_options *identify,
     conversion.plan = model->plan;
     status = dfx_conversion_build(&conversion, err);
     for (size_t i = 0; status == DFX_OK && i < bundle->blob_count; i++)
-        status = add_file(model, bundle->blobs[i].path, bundle->blobs[i].expr,
-                          err);
+        status =
+            add_file(model, bundle->blobs[i].path, bundle->blobs[i].expr, err);
     if (status == DFX_OK)
         status = make_components(model, bundle->component_count, err);
     for (size_t i = 0; status == DFX_OK && i < bundle->component_count; i++)
@@ -232,12 +232,11 @@ fill(dfx_model *model, const dfx_model_options *options, dfx_error *err)
     if (model->index->file_count > 0)
         DFX_TRY(take_folder(model, err));
     else
-        DFX_TRY(take_converted(model, &options->identify,
-                               options->allow_unsafe, err));
+        DFX_TRY(take_converted(model, &options->identify, options->allow_unsafe,
+                               err));
     for (size_t i = 0; i < model->component_count; i++)
         DFX_TRY(configure(model, &model->components[i], err));
-    return dfx_model_document(model, "model_index.json", &model->pipeline,
-                              err);
+    return dfx_model_document(model, "model_index.json", &model->pipeline, err);
 }
 
 dfx_status

@@ -15,8 +15,8 @@ static const dfx_array empty;
 void
 dfx_net_init(dfx_net *net, dfx_weights *weights, dfx_error *err)
 {
-    *net = (dfx_net){
-        .backend = weights->backend, .weights = weights, .err = err};
+    *net =
+        (dfx_net){.backend = weights->backend, .weights = weights, .err = err};
 }
 
 static void

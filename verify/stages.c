@@ -68,10 +68,10 @@ give_states(const dfx_text_states *states, const char *front, dfx_values *out,
 {
     if (states->states == NULL)
         return DFX_OK;
-    DFX_TRY(dfx_values_put(
-        out, err, DFX_TYPE_F32, 3,
-        (size_t[]){states->rows, states->tokens, states->width}, states->states,
-        "%sprompt_embeds", front));
+    DFX_TRY(
+        dfx_values_put(out, err, DFX_TYPE_F32, 3,
+                       (size_t[]){states->rows, states->tokens, states->width},
+                       states->states, "%sprompt_embeds", front));
     if (states->pooled == NULL)
         return DFX_OK;
     return dfx_values_put(out, err, DFX_TYPE_F32, 2,
@@ -192,10 +192,9 @@ read_timesteps(const dfx_values *in, double timestep, size_t batch,
         if (!isnan(timestep))
             host->timesteps[i] = (float)timestep;
         else
-            host->timesteps[i] =
-                value->type == DFX_TYPE_I64
-                    ? (float)((const int64_t *)value->data)[at]
-                    : ((const float *)value->data)[at];
+            host->timesteps[i] = value->type == DFX_TYPE_I64
+                                     ? (float)((const int64_t *)value->data)[at]
+                                     : ((const float *)value->data)[at];
     }
     return DFX_OK;
 }
@@ -225,10 +224,9 @@ read_labels(const dfx_values *in, const dfx_unet_config *config, size_t batch,
     if (host->class_ids == NULL)
         return dfx_fail_nomem(err);
     for (size_t i = 0; i < batch; i++)
-        host->class_ids[i] =
-            value->type == DFX_TYPE_I64
-                ? (uint32_t)((const int64_t *)value->data)[i]
-                : (uint32_t)((const float *)value->data)[i];
+        host->class_ids[i] = value->type == DFX_TYPE_I64
+                                 ? (uint32_t)((const int64_t *)value->data)[i]
+                                 : (uint32_t)((const float *)value->data)[i];
     unet->class_ids = host->class_ids;
     return DFX_OK;
 }
@@ -323,9 +321,8 @@ number_in(const dfx_values *in, const char *name, float usual)
 
     if (value == NULL || value->count != 1)
         return usual;
-    return value->type == DFX_TYPE_F32
-               ? *(const float *)value->data
-               : (float)*(const int64_t *)value->data;
+    return value->type == DFX_TYPE_F32 ? *(const float *)value->data
+                                       : (float)*(const int64_t *)value->data;
 }
 
 static dfx_status
@@ -343,8 +340,7 @@ run_controlnet(dfx_model_component *component, const dfx_values *in,
     dfx_net net;
 
     DFX_TRY(dfx_controlnet_configure(&config, component->config, err));
-    status =
-        read_host(in, timestep, &config.unet, &host, &control.unet, err);
+    status = read_host(in, timestep, &config.unet, &host, &control.unet, err);
     if (status == DFX_OK) {
         dfx_net_init(&net, &component->weights, err);
         enter_unet(&net, in, &control.unet);
@@ -499,8 +495,7 @@ dfx_run_schedule(const char *config, const char *name, uint32_t steps,
     if (name != NULL) {
         class_name = dfx_scheduler_a1111(name, doc);
         if (class_name == NULL)
-            status =
-                dfx_fail_usage(err, "there is no scheduler '%s'", name);
+            status = dfx_fail_usage(err, "there is no scheduler '%s'", name);
     }
     if (status == DFX_OK)
         status = dfx_scheduler_new(doc, class_name, &scheduler, err);

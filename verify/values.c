@@ -128,9 +128,8 @@ dfx_values_add(dfx_values *values, const char *name, dfx_type type,
 }
 
 dfx_status
-dfx_values_put(dfx_values *values, dfx_error *err, dfx_type type,
-               uint32_t rank, const size_t *shape, const void *data,
-               const char *fmt, ...)
+dfx_values_put(dfx_values *values, dfx_error *err, dfx_type type, uint32_t rank,
+               const size_t *shape, const void *data, const char *fmt, ...)
 {
     uint64_t wide[DFX_VALUE_RANK] = {0};
     char name[256];
@@ -208,8 +207,8 @@ read_tensor(dfx_values *values, const dfx_tensor *t, dfx_arena *arena,
     dfx_status status;
 
     DFX_TRY(dfx_expr_tensor(arena, t, &x, err));
-    DFX_TRY(make(&value, t->name, whole != NULL ? DFX_TYPE_I64 : DFX_TYPE_F32, t->rank,
-                 t->shape, &data, err));
+    DFX_TRY(make(&value, t->name, whole != NULL ? DFX_TYPE_I64 : DFX_TYPE_F32,
+                 t->rank, t->shape, &data, err));
     if (whole != NULL)
         status = read_whole(whole, x, data, err);
     else {
@@ -253,8 +252,8 @@ lay_out(const dfx_values *values, dfx_plan *plan, dfx_error *err)
     static const dfx_bundle_component component = {.name = "",
                                                    .weights = "model"};
     dfx_bundle bundle = {.components = &component, .component_count = 1};
-    const dfx_value **sorted = dfx_arena_array(
-        &plan->arena, values->count + 1, sizeof(const dfx_value *));
+    const dfx_value **sorted = dfx_arena_array(&plan->arena, values->count + 1,
+                                               sizeof(const dfx_value *));
     dfx_status status = DFX_OK;
 
     if (sorted == NULL)
@@ -271,8 +270,8 @@ lay_out(const dfx_values *values, dfx_plan *plan, dfx_error *err)
             status = dfx_bundle_add(&bundle, 0, sorted[i]->name, x, err);
     }
     if (status == DFX_OK)
-        status = dfx_format_named("safetensors")
-                     ->lay_out(&bundle, "", plan, err);
+        status =
+            dfx_format_named("safetensors")->lay_out(&bundle, "", plan, err);
     dfx_bundle_fini(&bundle);
     return status;
 }
@@ -328,8 +327,8 @@ dfx_values_open(const char *file, dfx_values **values, const dfx_value **out,
                 dfx_error *err)
 {
     const char *name = name_in(file);
-    char *path = name != NULL ? strndup(file, (size_t)(name - 1 - file))
-                              : strdup(file);
+    char *path =
+        name != NULL ? strndup(file, (size_t)(name - 1 - file)) : strdup(file);
     dfx_status status;
 
     *out = NULL;
@@ -339,9 +338,9 @@ dfx_values_open(const char *file, dfx_values **values, const dfx_value **out,
         status = dfx_values_read(*values, path, err);
     free(path);
     if (status == DFX_OK)
-        *out = name != NULL              ? dfx_values_find(*values, name)
+        *out = name != NULL            ? dfx_values_find(*values, name)
                : (*values)->count == 1 ? &(*values)->items[0]
-                                         : NULL;
+                                       : NULL;
     if (status == DFX_OK && (*out == NULL || (*out)->type != DFX_TYPE_F32)) {
         status = dfx_fail(err, DFX_RULE_RUN_MISSING, DFX_NO_OFFSET,
                           name != NULL ? "it has no tensor \"%s\" of numbers"

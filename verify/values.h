@@ -25,7 +25,7 @@ DFX_CHECKED dfx_status dfx_values_put(dfx_values *values, dfx_error *err,
                                       const char *fmt, ...) DFX_PRINTF(7, 8);
 
 /* The F32 numbers of FILE[:NAME], the only tensor of FILE if it says no name;
-   *values owns what *out is. */
+ *values owns what *out is. */
 DFX_CHECKED dfx_status dfx_values_open(const char *file, dfx_values **values,
                                        const dfx_value **out, dfx_error *err);
 

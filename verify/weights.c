@@ -89,8 +89,7 @@ dfx_weights_find(const dfx_weights *weights, const char *name)
 }
 
 dfx_status
-dfx_weights_load(dfx_weights *weights, dfx_weights_entry *entry,
-                 dfx_error *err)
+dfx_weights_load(dfx_weights *weights, dfx_weights_entry *entry, dfx_error *err)
 {
     const dfx_backend *backend = weights->backend;
     size_t count = (size_t)entry->expr->elements;

@@ -25,7 +25,7 @@ typedef dfx_status dfx_weights_patch(const void *context, const char *name,
 
 typedef struct dfx_weights {
     const dfx_backend *backend;
-    dfx_arena arena; /* names and expressions */
+    dfx_arena arena;            /* names and expressions */
     dfx_weights_entry *entries; /* owned; sorted once sealed */
     size_t count, capacity;
     dfx_weights_patch *patch; /* NULL: none */

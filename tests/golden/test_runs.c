@@ -212,8 +212,8 @@ static void
 set_texts(run *r)
 {
     const cJSON *prompt = argument(r, "prompt");
-    size_t count = cJSON_IsArray(prompt) ? (size_t)cJSON_GetArraySize(prompt)
-                                         : 1;
+    size_t count =
+        cJSON_IsArray(prompt) ? (size_t)cJSON_GetArraySize(prompt) : 1;
 
     for (size_t i = 0; i < count; i++)
         r->prompts[i] = cJSON_IsArray(prompt) ? text_at(prompt, (int)i)
@@ -275,7 +275,8 @@ set_request(run *r, const char *pipeline)
         q->control_count = 1;
     }
     if (argument(r, "lora") != NULL) {
-        r->lora = (dfx_lora_use){"lora.safetensors", number(r, "lora_scale", 1)};
+        r->lora =
+            (dfx_lora_use){"lora.safetensors", number(r, "lora_scale", 1)};
         q->loras = &r->lora;
         q->lora_count = 1;
     }
@@ -365,9 +366,8 @@ compare_names(const void *a, const void *b)
 int
 main(int argc, char **argv)
 {
-    static const char *const models[] = {"sd15",    "sd21",    "sdxl",
-                                         "inpaint", "pix2pix", "refiner",
-                                         "controlnet"};
+    static const char *const models[] = {
+        "sd15", "sd21", "sdxl", "inpaint", "pix2pix", "refiner", "controlnet"};
     char *names[256];
     size_t count = 0;
     struct dirent *entry;

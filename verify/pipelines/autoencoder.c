@@ -94,8 +94,8 @@ sample(float *mean, const float *deviation, size_t count, dfx_noise *noise,
        dfx_error *err)
 {
     float *z = malloc(count * sizeof *z);
-    dfx_status status = z != NULL ? dfx_noise_draw(noise, z, count, err)
-                                  : dfx_fail_nomem(err);
+    dfx_status status =
+        z != NULL ? dfx_noise_draw(noise, z, count, err) : dfx_fail_nomem(err);
 
     for (size_t i = 0; status == DFX_OK && i < count; i++)
         mean[i] += deviation[i] * z[i];
@@ -121,8 +121,8 @@ dfx_autoencoder_encode(dfx_autoencoder *vae, const float *image, size_t batch,
         return dfx_fail_nomem(err);
     dfx_net_init(&net, &vae->component->weights, err);
     x = dfx_net_input(&net, image, 4, (size_t[]){batch, 3, height, width});
-    posterior =
-        dfx_vae_split(&net, &vae->config, dfx_vae_encode(&net, &vae->config, x));
+    posterior = dfx_vae_split(&net, &vae->config,
+                              dfx_vae_encode(&net, &vae->config, x));
     if (net.status == DFX_OK && posterior.mean.count != count)
         dfx_net_unfit(&net, "the encoder gives %zu numbers, not %zu",
                       posterior.mean.count, count);

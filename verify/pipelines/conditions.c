@@ -58,19 +58,19 @@ set_prompts(dfx_run *run, size_t which, bool negative, dfx_error *err)
     size_t count = negative ? 1 : r->prompt_count, each = d->batch / count;
 
     for (size_t i = 0; i < count; i++) {
-        const char *text = negative ? r->negative != NULL ? r->negative : ""
-                                    : r->prompts[i];
+        const char *text =
+            negative ? r->negative != NULL ? r->negative : "" : r->prompts[i];
         dfx_text_states states = {0};
         dfx_status status = dfx_text_encode(
             &run->encoders, run->model, text,
-            negative ? r->negative_2 : r->prompt_2,
-            negative ? 0 : r->clip_skip, &states, NULL, false, err);
+            negative ? r->negative_2 : r->prompt_2, negative ? 0 : r->clip_skip,
+            &states, NULL, false, err);
 
         if (status == DFX_OK && d->states == NULL)
             status = make_rows(d, &states, err);
         if (status == DFX_OK)
-            status = set_rows(d, &states, which * d->batch + i * each, each,
-                              err);
+            status =
+                set_rows(d, &states, which * d->batch + i * each, each, err);
         dfx_text_states_fini(&states);
         DFX_TRY(status);
     }
@@ -131,7 +131,8 @@ set_sizes(dfx_run *run, dfx_error *err)
                       isnan(r->aesthetic) ? 6.0 : r->aesthetic, ids[1]);
     /* The negative sizes count only together; img2img takes the crop of the
        positive ones, which is a bug that became behaviour. */
-    if (r->negative_sizes.original != NULL && r->negative_sizes.target != NULL) {
+    if (r->negative_sizes.original != NULL &&
+        r->negative_sizes.target != NULL) {
         negative = &r->negative_sizes;
         if (r->task == DFX_TASK_TXT2IMG)
             crop = negative->crop;

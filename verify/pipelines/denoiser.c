@@ -166,8 +166,7 @@ ask_control(const dfx_denoiser *d, const dfx_denoiser_control *control,
     in.unet.sample = sample_of(&net, &one, latents, height, width);
     conditions(&net, d, all - rows, rows, &in.unet);
     in.cond = dfx_net_input(
-        &net, images, 4,
-        (size_t[]){rows, 3, control->height, control->width});
+        &net, images, 4, (size_t[]){rows, 3, control->height, control->width});
     dfx_controlnet(&net, &control->config, &in, &out);
     for (size_t i = 0; i < out.down_count; i++)
         residual_add(&net, r, i, out.down[i], all);
@@ -227,8 +226,8 @@ guide(const dfx_denoiser *d, const float *all, size_t count, float *out)
     for (size_t b = 0; b < d->batch; b++) {
         size_t each = count / d->batch;
         float *x = out + b * each;
-        float ratio = (float)(deviation(second + b * each, each) /
-                              deviation(x, each));
+        float ratio =
+            (float)(deviation(second + b * each, each) / deviation(x, each));
         float part = (float)d->rescale;
 
         for (size_t i = 0; i < each; i++)
@@ -265,8 +264,7 @@ ask_unet(const dfx_denoiser *d, const float *latents, size_t height,
         in.down_count = r->count - 1;
     }
     x = dfx_unet(&net, &d->config, &in);
-    if (net.status == DFX_OK &&
-        x.count != rows * d->channels * height * width)
+    if (net.status == DFX_OK && x.count != rows * d->channels * height * width)
         dfx_net_unfit(&net, "the UNet gives %zu numbers", x.count);
     dfx_net_output(&net, x, all);
     status = net.status;
@@ -294,8 +292,7 @@ dfx_denoise(dfx_denoiser *d, const float *latents, size_t height, size_t width,
         status = ask_controls(d, latents, height, width, timesteps, before,
                               after, &r, err);
     if (status == DFX_OK)
-        status =
-            ask_unet(d, latents, height, width, timesteps, &r, all, err);
+        status = ask_unet(d, latents, height, width, timesteps, &r, all, err);
     if (status == DFX_OK)
         guide(d, all, count, out);
     residuals_fini(&r);

@@ -36,8 +36,7 @@ dfx_image_request_init(dfx_image_request *request)
 static bool
 index_says(const cJSON *pipeline, const char *key, bool usual)
 {
-    const cJSON *value =
-        pipeline != NULL ? dfx_doc_get(pipeline, key) : NULL;
+    const cJSON *value = pipeline != NULL ? dfx_doc_get(pipeline, key) : NULL;
 
     return value == NULL ? usual : cJSON_IsTrue(value);
 }
@@ -45,9 +44,8 @@ index_says(const cJSON *pipeline, const char *key, bool usual)
 static bool
 class_has(const cJSON *pipeline, const char *part)
 {
-    const char *name = pipeline != NULL
-                           ? dfx_doc_string(pipeline, "_class_name")
-                           : NULL;
+    const char *name =
+        pipeline != NULL ? dfx_doc_string(pipeline, "_class_name") : NULL;
 
     return name != NULL && strstr(name, part) != NULL;
 }
@@ -61,22 +59,19 @@ know_model(dfx_run *run, dfx_error *err)
     DFX_TRY(dfx_denoiser_init(&run->denoiser, run->model, err));
     DFX_TRY(dfx_text_encoders_init(&run->encoders, run->model, err));
     DFX_TRY(dfx_autoencoder_init(
-        &run->vae,
-        run->request->vae != NULL ? run->request->vae : run->model,
+        &run->vae, run->request->vae != NULL ? run->request->vae : run->model,
         run->request->tiled, err));
     run->xl = run->denoiser.config.added_time_width > 0;
-    run->scored =
-        run->xl && index_says(pipeline, "requires_aesthetics_score",
-                              dfx_model_find(run->model, "text_encoder") ==
-                                  NULL);
+    run->scored = run->xl && index_says(pipeline, "requires_aesthetics_score",
+                                        dfx_model_find(run->model,
+                                                       "text_encoder") == NULL);
     run->zero_negative =
         run->xl &&
         index_says(pipeline, "force_zeros_for_empty_prompt", !run->scored);
     in = dfx_weights_find(&run->denoiser.component->weights, "conv_in.weight");
-    run->instructed =
-        class_has(pipeline, "InstructPix2Pix") ||
-        (in != NULL && in->expr->rank == 4 &&
-         in->expr->shape[1] == 2 * run->denoiser.channels);
+    run->instructed = class_has(pipeline, "InstructPix2Pix") ||
+                      (in != NULL && in->expr->rank == 4 &&
+                       in->expr->shape[1] == 2 * run->denoiser.channels);
     if (run->denoiser.channels != run->vae.latent_channels)
         return dfx_fail(err, DFX_RULE_RUN_SHAPE, DFX_NO_OFFSET,
                         "the UNet gives %zu channels, the autoencoder takes "
@@ -119,10 +114,10 @@ know_size(dfx_run *run, dfx_error *err)
 
     if (r->task != DFX_TASK_TXT2IMG && (r->height == 0 || r->width == 0)) {
         DFX_TRY(dfx_picture_input_open(&in, r->image, 3, 0, 0, err));
-        run->height = in.channels == 3 ? in.height / factor * factor
-                                       : in.height * factor;
-        run->width = in.channels == 3 ? in.width / factor * factor
-                                      : in.width * factor;
+        run->height =
+            in.channels == 3 ? in.height / factor * factor : in.height * factor;
+        run->width =
+            in.channels == 3 ? in.width / factor * factor : in.width * factor;
         dfx_picture_input_fini(&in);
     } else {
         usual = dfx_setting_none(&s, "sample_size")
@@ -158,8 +153,9 @@ know_request(dfx_run *run, dfx_error *err)
     DFX_TRY(know_size(run, err));
     if (run->height > MAX_SIDE || run->width > MAX_SIDE ||
         r->prompt_count > MAX_BATCH || r->images > MAX_BATCH)
-        return dfx_fail_usage(err, "at most %d pictures of at most %d pixels a "
-                                   "side",
+        return dfx_fail_usage(err,
+                              "at most %d pictures of at most %d pixels a "
+                              "side",
                               MAX_BATCH, MAX_SIDE);
     run->batch = r->prompt_count * r->images;
     run->latent_height = run->height / factor;
@@ -168,8 +164,8 @@ know_request(dfx_run *run, dfx_error *err)
                         run->latent_height * run->latent_width;
     know_guidance(run);
     if (r->latents != NULL)
-        DFX_TRY(dfx_values_open(r->latents, &run->given_latents, &run->start,
-                                err));
+        DFX_TRY(
+            dfx_values_open(r->latents, &run->given_latents, &run->start, err));
     if (r->noise != NULL) {
         const dfx_value *given = NULL;
 
@@ -181,16 +177,16 @@ know_request(dfx_run *run, dfx_error *err)
 }
 
 static dfx_status
-open_control(dfx_run *run, const dfx_control *use, dfx_denoiser_control *control,
-             dfx_error *err)
+open_control(dfx_run *run, const dfx_control *use,
+             dfx_denoiser_control *control, dfx_error *err)
 {
     dfx_picture_input in = {0};
 
     *control = (dfx_denoiser_control){
         .scale = use->scale, .start = use->start, .end = use->end};
     DFX_TRY(dfx_model_open(use->path, NULL, &control->model, err));
-    DFX_TRY(dfx_model_need(control->model, "controlnet", &control->component,
-                           err));
+    DFX_TRY(
+        dfx_model_need(control->model, "controlnet", &control->component, err));
     DFX_TRY(dfx_controlnet_configure(&control->config,
                                      control->component->config, err));
     DFX_TRY(dfx_picture_input_open(&in, use->image, 3, run->height, run->width,
@@ -240,9 +236,9 @@ keep_outside(dfx_run *run, size_t call, dfx_error *err)
     if (noisy == NULL)
         return dfx_fail_nomem(err);
     if (call + 1 < run->past)
-        status = dfx_scheduler_add_noise(run->scheduler, call + 1, run->clean,
-                                         run->drawn, noisy, run->latent_count,
-                                         err);
+        status =
+            dfx_scheduler_add_noise(run->scheduler, call + 1, run->clean,
+                                    run->drawn, noisy, run->latent_count, err);
     else
         memcpy(noisy, run->clean, run->latent_count * sizeof *noisy);
     for (size_t i = 0; status == DFX_OK && i < run->latent_count; i++)
@@ -265,8 +261,7 @@ step(dfx_run *run, size_t call, float *scaled, float *model, dfx_error *err)
     for (size_t i = 0; i < run->latent_count; i++)
         scaled[i] = (float)((double)run->latents[i] * factor);
     DFX_TRY(dfx_denoise(&run->denoiser, scaled, run->latent_height,
-                        run->latent_width, timestep,
-                        (double)at / (double)calls,
+                        run->latent_width, timestep, (double)at / (double)calls,
                         (double)(at + 1) / (double)calls, model, err));
     DFX_TRY(dfx_scheduler_step(run->scheduler, model, run->latents, run->batch,
                                run->latent_count / run->batch, &options,
@@ -348,11 +343,10 @@ finish(dfx_run *run, dfx_values *out, dfx_error *err)
 {
     if (!run->request->as_latents)
         return put_image(run, out, err);
-    return dfx_values_put(
-        out, err, DFX_TYPE_F32, 4,
-        (size_t[]){run->batch, run->denoiser.channels, run->latent_height,
-                   run->latent_width},
-        run->latents, "image");
+    return dfx_values_put(out, err, DFX_TYPE_F32, 4,
+                          (size_t[]){run->batch, run->denoiser.channels,
+                                     run->latent_height, run->latent_width},
+                          run->latents, "image");
 }
 
 static dfx_status
@@ -402,8 +396,9 @@ dfx_image_write(const dfx_value *image, size_t which,
     if (image->type != DFX_TYPE_F32 || image->rank != 4 ||
         image->shape[1] != 3 || which >= image->shape[0] ||
         note_count > DFX_IMAGE_NOTES)
-        return dfx_fail_usage(err, "that is no picture [batch, 3, height, "
-                                   "width] with %d texts at most",
+        return dfx_fail_usage(err,
+                              "that is no picture [batch, 3, height, "
+                              "width] with %d texts at most",
                               DFX_IMAGE_NOTES);
     height = (size_t)image->shape[2];
     width = (size_t)image->shape[3];
@@ -413,7 +408,8 @@ dfx_image_write(const dfx_value *image, size_t which,
                                          which * 3 * height * width,
                                      width, height, &picture, err);
     if (status == DFX_OK)
-        status = dfx_picture_save(&picture, texts, note_count, path, force, err);
+        status =
+            dfx_picture_save(&picture, texts, note_count, path, force, err);
     dfx_picture_fini(&picture);
     return status;
 }

@@ -15,8 +15,8 @@ dfx_noise_init(dfx_noise *noise, uint64_t seed, bool cuda,
     dfx_rng_seed(&noise->cpu, seed);
     /* The draws of a launch depend on the device only beyond 256 times 1056
        numbers (field: 132 multiprocessors of 2048 threads, as an H100 has). */
-    noise->philox = (dfx_philox){
-        .seed = seed, .multiprocessors = 132, .threads = 2048};
+    noise->philox =
+        (dfx_philox){.seed = seed, .multiprocessors = 132, .threads = 2048};
 }
 
 dfx_status

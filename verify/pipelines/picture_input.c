@@ -33,8 +33,7 @@ take(dfx_picture_input *in, const dfx_value *value, size_t channels,
                         "the picture is %zu high and %zu wide; %zu by %zu are "
                         "wanted",
                         in->height, in->width, height, width);
-    in->data = malloc(in->channels * in->height * in->width *
-                      sizeof *in->data);
+    in->data = malloc(in->channels * in->height * in->width * sizeof *in->data);
     if (in->data == NULL)
         return dfx_fail_nomem(err);
     memcpy(in->data, value->data,
@@ -64,8 +63,7 @@ take_picture(dfx_picture_input *in, const dfx_picture *picture, size_t channels,
     in->channels = channels;
     in->height = picture->height;
     in->width = picture->width;
-    in->data =
-        malloc(channels * in->height * in->width * sizeof *in->data);
+    in->data = malloc(channels * in->height * in->width * sizeof *in->data);
     if (in->data == NULL)
         return dfx_fail_nomem(err);
     if (channels == 1)
@@ -118,9 +116,8 @@ dfx_picture_input_open(dfx_picture_input *in, const char *file, size_t channels,
     if (file == NULL)
         return dfx_fail_usage(err, channels == 1 ? "a mask is wanted"
                                                  : "a picture is wanted");
-    status = is_png(file)
-                 ? open_png(in, file, channels, height, width, err)
-                 : open_tensor(in, file, channels, height, width, err);
+    status = is_png(file) ? open_png(in, file, channels, height, width, err)
+                          : open_tensor(in, file, channels, height, width, err);
     if (status != DFX_OK) {
         dfx_error_in_file(err, file);
         dfx_picture_input_fini(in);

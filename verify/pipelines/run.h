@@ -13,29 +13,29 @@
 typedef struct dfx_run {
     dfx_model *model; /* borrowed */
     const dfx_image_request *request;
-    bool xl;          /* SDXL's conditions: sizes and the pooled text */
-    bool instructed;  /* InstructPix2Pix */
-    bool scored;      /* SDXL's refiner, which is told how good it looks */
+    bool xl;            /* SDXL's conditions: sizes and the pooled text */
+    bool instructed;    /* InstructPix2Pix */
+    bool scored;        /* SDXL's refiner, which is told how good it looks */
     bool zero_negative; /* no negative prompt is zeros */
 
     dfx_text_encoders encoders;
     dfx_denoiser denoiser;
     dfx_autoencoder vae;
-    dfx_scheduler *scheduler;                    /* owned */
-    dfx_values *given_latents, *given_noise;     /* owned; NULL */
-    const dfx_value *start;                      /* of given_latents; NULL */
+    dfx_scheduler *scheduler;                /* owned */
+    dfx_values *given_latents, *given_noise; /* owned; NULL */
+    const dfx_value *start;                  /* of given_latents; NULL */
     dfx_noise noise;
 
-    size_t batch;                  /* pictures */
-    size_t height, width;          /* of them */
+    size_t batch;         /* pictures */
+    size_t height, width; /* of them */
     size_t latent_height, latent_width;
-    size_t latent_count;           /* of the batch */
-    float *latents;                /* owned */
-    float *clean, *drawn;          /* owned: what noise was added to, and which;
-                                      NULL */
-    float *mask;                   /* owned: [h, w] of the latents; NULL */
-    size_t first;                  /* the first call of the scheduler */
-    size_t past;                   /* and the one after the last */
+    size_t latent_count;  /* of the batch */
+    float *latents;       /* owned */
+    float *clean, *drawn; /* owned: what noise was added to, and which;
+                             NULL */
+    float *mask;          /* owned: [h, w] of the latents; NULL */
+    size_t first;         /* the first call of the scheduler */
+    size_t past;          /* and the one after the last */
 } dfx_run;
 
 /* ---- conditions.c -------------------------------------------------------- */

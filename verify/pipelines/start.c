@@ -114,8 +114,9 @@ choose_calls(dfx_run *run, dfx_error *err)
         run->past = kept < count ? kept : count;
     }
     if (run->first >= run->past)
-        return dfx_fail_usage(err, "no step is left: of %u, the strength or "
-                                   "the part asked for is none",
+        return dfx_fail_usage(err,
+                              "no step is left: of %u, the strength or "
+                              "the part asked for is none",
                               r->steps);
     return dfx_scheduler_begin(run->scheduler, run->first, err);
 }
@@ -150,7 +151,8 @@ static dfx_status
 encode(dfx_run *run, const float *picture, const float *keep, dfx_noise *noise,
        float *out, dfx_error *err)
 {
-    size_t area = run->height * run->width, each = run->latent_count / run->batch;
+    size_t area = run->height * run->width,
+           each = run->latent_count / run->batch;
     float *x = floats(3 * area, err);
     dfx_status status;
 
@@ -321,8 +323,7 @@ start_inpaint(dfx_run *run, const dfx_picture_input *in,
         status = add_noise(run, err);
     /* Drawn for 4 channels as well, which make no use of it. */
     if (status == DFX_OK)
-        status =
-            encode(run, in->data, mask->data, &run->noise, masked, err);
+        status = encode(run, in->data, mask->data, &run->noise, masked, err);
     if (status == DFX_OK && extra)
         status = set_extra(run, masked, err);
     free(masked);
@@ -339,8 +340,8 @@ start_inpaint(dfx_run *run, const dfx_picture_input *in,
 static size_t
 extra_wanted(const dfx_run *run)
 {
-    const dfx_weights_entry *in = dfx_weights_find(
-        &run->denoiser.component->weights, "conv_in.weight");
+    const dfx_weights_entry *in =
+        dfx_weights_find(&run->denoiser.component->weights, "conv_in.weight");
 
     return in != NULL && in->expr->rank == 4 &&
                    in->expr->shape[1] > run->denoiser.channels
@@ -360,8 +361,7 @@ start(dfx_run *run, const dfx_picture_input *in, const dfx_picture_input *mask,
         return dfx_fail_usage(err,
                               "the model's UNet takes %zu channels beside the "
                               "latents; that is for %s",
-                              extra,
-                              extra == channels ? "img2img" : "inpaint");
+                              extra, extra == channels ? "img2img" : "inpaint");
     if (run->instructed)
         return start_instructed(run, in, err);
     if (inpaint)

@@ -156,9 +156,9 @@ see_ids(dfx_values *seen, const uint32_t *ids, size_t rows, size_t tokens,
         return dfx_fail_nomem(err);
     for (size_t i = 0; i < rows * tokens; i++)
         wide[i] = ids[i];
-    status = dfx_values_put(seen, err, DFX_TYPE_I64, 2,
-                            (size_t[]){rows, tokens}, wide, "input_ids%s",
-                            suffix);
+    status =
+        dfx_values_put(seen, err, DFX_TYPE_I64, 2, (size_t[]){rows, tokens},
+                       wide, "input_ids%s", suffix);
     free(wide);
     return status;
 }
@@ -287,9 +287,9 @@ encode_prompt(dfx_text_encoders *encoders, const dfx_model *model, size_t which,
                              &count, err);
     if (status == DFX_OK) {
         dfx_clip_pad(encoder->tokenizer, ids, count, padded);
-        status = dfx_text_encode_ids(encoders, which, padded, 1, length,
-                                     clip_skip, states, seen, hidden_states,
-                                     err);
+        status =
+            dfx_text_encode_ids(encoders, which, padded, 1, length, clip_skip,
+                                states, seen, hidden_states, err);
     }
     free(ids);
     free(padded);

@@ -63,7 +63,7 @@ def kinds():
                     9, 5, depth, colour, interlaced, extra)
 
 
-SIZES = ((8, 8), (40, 31), (23, 5), (5, 17), (1, 1), (46, 34), (22, 16))
+SIZES = ((8, 8), (40, 31), (23, 5), (5, 17), (1, 1), (46, 34), (22, 16), (25, 7), (22, 9), (20, 11), (21, 18))
 rows = []
 for name, data in kinds():
     image = Image.open(io.BytesIO(data)).convert("RGB")
