@@ -1,0 +1,146 @@
+#!/bin/sh
+# run.sh - dfx-run: pictures, stages and what it says of wrong use
+. "${srcdir:-.}/tests/tools/tap.sh"
+command -v mksynth >/dev/null || { echo "1..0 # SKIP no mksynth"; exit 0; }
+
+# The model of the golden runs, a small SD 1.5, as a folder.
+golden=$srcdir/tests/golden/run/models/sd15
+for part in unet vae text_encoder; do
+    mkdir -p model/$part
+    cp "$golden/$part/config.json" model/$part
+    for list in "$golden/$part"/*model.json; do
+        mksynth "$list" "model/$part/$(basename "$list" .json).safetensors"
+    done
+done
+cp "$golden/model_index.json" model
+mkdir model/scheduler
+cat >model/scheduler/scheduler_config.json <<'END'
+{"_class_name": "DDIMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
+ "beta_schedule": "scaled_linear", "set_alpha_to_one": false}
+END
+
+run() {
+    command=$1
+    shift
+    dfx-run "$command" -q --steps=3 --size=32x32 model "$@"
+}
+
+# ---- Pictures ----------------------------------------------------------------
+
+ok "txt2img" run txt2img -p 'a cat' --seed=3 -o a.png \
+    --save-tensor=a.st --save-latents=latents.st
+ok "... is a PNG file" sh -c 'head -c 4 a.png | grep -q PNG'
+ok "... that says how it was made" grep -aq 'Steps: 3, Seed: 3, Size: 32x32' \
+    a.png
+dfx-inspect --json -t latents.st | jq -r '.tensors[] | .name + (.shape | tostring)' \
+    >out
+text "latents of each call" out <<'END'
+latents.0[1,4,8,8]
+latents.1[1,4,8,8]
+latents.2[1,4,8,8]
+END
+for threads in 1 2 7; do
+    ok "the same bits on $threads threads" \
+        run txt2img -p 'a cat' --seed=3 -o b.png -f -j$threads
+    ok "... they are" cmp a.png b.png
+done
+for level in ref avx2 avx512; do
+    ok "the same bits at level $level" env DFX_CPU=$level dfx-run txt2img -q \
+        --steps=3 --size=32x32 model -p 'a cat' --seed=3 -f -o b.png
+    ok "... they are" cmp a.png b.png
+done
+ok "another seed" run txt2img -p 'a cat' --seed=4 -f -o b.png
+ok "... is another picture" sh -c '! cmp -s a.png b.png'
+ok "noise of PyTorch's CUDA generator" \
+    run txt2img -p 'a cat' --seed=3 --generator=cuda -f -o b.png
+ok "... is another one, too" sh -c '! cmp -s a.png b.png'
+status "a picture that is there stays" 1 run txt2img -p 'a cat' -o a.png
+ok "... by rule" grep -qF '[out.exists]' err
+ok "two prompts, two pictures of each" \
+    run txt2img -p 'a cat' -p 'a dog' --images=2 -o many.png
+ok "... are four files" test -f many-1.png -a -f many-4.png
+ok "img2img" run img2img -p 'a dog' -i a.png --strength=0.7 -o c.png
+ok "img2img of a tensor" \
+    run img2img -p 'a dog' -i a.st:image --strength=0.7 -o d.png
+ok "inpaint" run inpaint -p 'a dog' -i a.png --mask=c.png -o e.png
+ok "a sampler by its name" run txt2img -p 'a cat' \
+    --scheduler='DPM++ 2M Karras' -o f.png
+ok "a picture on the way" run txt2img -p 'a cat' --seed=3 --preview=p.png \
+    -f -o b.png
+ok "... the last one is the picture" sh -c \
+    'dfx-run txt2img -q --steps=3 --size=32x32 model -p "a cat" --seed=3 -f \
+        -o b.png && test -s p.png'
+
+# Noise from a file: what the generator gives is what the file has.
+ok "latents to start from" run txt2img -p 'a cat' --seed=9 \
+    --latents=latents.st:latents.2 -o g.png
+
+# ---- Stages ------------------------------------------------------------------
+
+ok "encode" dfx-run encode model -p 'a cat' --negative='' -o text.st
+dfx-inspect --json -t text.st | jq -r '.tensors[] | .name + (.shape | tostring)' |
+    sort >out
+text "... gives what encoders give" out <<'END'
+input_ids[1,77]
+last_hidden_state[1,77,32]
+negative_prompt_embeds[1,77,32]
+pooler_output[1,32]
+prompt_embeds[1,77,32]
+END
+ok "encode of ids, by a component alone" \
+    dfx-run encode model/text_encoder --ids='[[49406, 320, 2368, 49407]]' \
+    --hidden-states -o ids.st
+ok "... with hidden states" sh -c \
+    'dfx-inspect --json -t ids.st | jq -e ".tensors | any(.name == \"hidden_states.0\")"'
+status "ids that are none" 2 dfx-run encode model --ids='[1, "a"]' -o x.st
+
+cat >in.json <<'END'
+{"seed": 1, "tensors": [
+["sample", "F32", [1, 4, 8, 8], 0, 0],
+["encoder_hidden_states", "F32", [1, 7, 32], 0, 0],
+["image", "F32", [1, 3, 16, 16], 0, 0],
+["latent", "F32", [1, 4, 4, 4], 0, 0]]}
+END
+mksynth in.json in.st
+ok "denoise" dfx-run denoise model/unet --inputs=in.st --timestep=7 -o out.st
+ok "... of the folder gives the same" sh -c \
+    'dfx-run denoise model --inputs=in.st --timestep=7 -f -o out2.st &&
+    cmp out.st out2.st'
+status "denoise without a timestep" 1 dfx-run denoise model --inputs=in.st -o x.st
+ok "... says so" grep -q 'no tensor "timestep"' err
+ok "vae-encode" dfx-run vae-encode model --inputs=in.st -o z.st
+ok "vae-decode" dfx-run vae-decode model/vae --inputs=in.st -o y.st
+status "vae-decode without latents" 1 \
+    dfx-run vae-decode model --inputs=text.st -o x.st
+
+dfx-run schedule model/scheduler/scheduler_config.json --steps=4 --json |
+    jq -c '.timesteps, .sigmas, .init_noise_sigma' >out
+text "schedule" out <<'END'
+[750,500,250,0]
+[]
+1
+END
+printf 'a cat\n"a \\u0063at"\n\n' | dfx-run tokenize model >out
+text "tokenize" out <<'END'
+[49406, 320, 2368, 49407]
+[49406, 320, 2368, 49407]
+[49406, 49407]
+END
+
+# ---- Wrong use ---------------------------------------------------------------
+
+status "no command" 2 dfx-run
+status "an unknown command" 2 dfx-run txt2im model -p a -o x.png
+ok "... names the nearest" grep -q 'did you mean txt2img' err
+status "no prompt" 2 dfx-run txt2img model -o x.png
+status "no output" 2 dfx-run txt2img model -p a
+status "a size that is none" 2 dfx-run txt2img model -p a --size=64 -o x.png
+status "sides that latents have no place for" 2 \
+    dfx-run txt2img model -p a --size=30x32 -o x.png
+status "a scheduler that is none" 2 \
+    dfx-run txt2img model -p a --scheduler=nothing -o x.png
+status "a model that is not there" 1 dfx-run txt2img nothing -p a -o x.png
+status "a model without a UNet" 1 dfx-run txt2img model/vae -p a -o x.png
+ok "... by rule" grep -qF '[run.tensor.missing]' err
+ok "nothing half-written is left" sh -c '! ls -a | grep -q "\.dfx-"'
+finish
