@@ -17,7 +17,7 @@
 
 static const char *const examples[] = {
     "txt2img model/ --prompt='a red circle' --seed=1 -o circle.png",
-    "img2img model.safetensors -i in.png -p 'a star' --strength=0.6 -o out.png",
+    "img2img model.safetensors -i in.png --prompt='a star' -o out.png",
     "encode model/ --prompt='a cat' -o text.safetensors",
     "denoise model/unet --inputs=in.safetensors -o out.safetensors",
     "schedule scheduler_config.json --steps=20 --json",
