@@ -7,6 +7,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/rng.c verify/rng.h \
 	verify/schedulers/a1111.c \
 	verify/schedulers/ddpm.c \
+	verify/schedulers/deis.c \
 	verify/schedulers/dpm.c \
 	verify/schedulers/edm.c \
 	verify/schedulers/euler.c \

@@ -328,6 +328,46 @@ check_refused(void)
         {"{\"_class_name\":\"DDIMScheduler\",\"steps_offset\":1000}", 2},
         {"{\"_class_name\":\"DDIMScheduler\"}", 0},
         {"{\"_class_name\":\"DDIMScheduler\"}", 1001},
+        {"{\"_class_name\":\"EulerDiscreteScheduler\",\"prediction_type\":"
+         "\"flow_prediction\"}",
+         1},
+        {"{\"_class_name\":\"PNDMScheduler\",\"prediction_type\":\"sample\"}",
+         2},
+        {"{\"_class_name\":\"PNDMScheduler\",\"skip_prk_steps\":false}", 3},
+        {"{\"_class_name\":\"DPMSolverMultistepScheduler\",\"algorithm_type\":"
+         "\"dpmsolver\"}",
+         4},
+        {"{\"_class_name\":\"DPMSolverMultistepScheduler\",\"algorithm_type\":"
+         "\"sde-dpmsolver\",\"final_sigmas_type\":\"sigma_min\",\"solver_"
+         "order\":3}",
+         4},
+        {"{\"_class_name\":\"DPMSolverMultistepScheduler\",\"solver_order\":4}",
+         4},
+        {"{\"_class_name\":\"DPMSolverMultistepScheduler\",\"lambda_min_"
+         "clipped\":1e9}",
+         4},
+        {"{\"_class_name\":\"DPMSolverMultistepScheduler\",\"use_karras_"
+         "sigmas\":true,\"use_flow_sigmas\":true}",
+         4},
+        {"{\"_class_name\":\"DPMSolverSinglestepScheduler\",\"algorithm_type\":"
+         "\"sde-dpmsolver\",\"final_sigmas_type\":\"sigma_min\"}",
+         4},
+        {"{\"_class_name\":\"EDMDPMSolverMultistepScheduler\",\"algorithm_"
+         "type\":\"dpmsolver\"}",
+         4},
+        {"{\"_class_name\":\"UniPCMultistepScheduler\",\"disable_corrector\":[-"
+         "1]}",
+         4},
+        {"{\"_class_name\":\"UniPCMultistepScheduler\",\"use_flow_sigmas\":"
+         "true,\"use_dynamic_shifting\":true}",
+         4},
+        {"{\"_class_name\":\"FlowMatchEulerDiscreteScheduler\",\"use_dynamic_"
+         "shifting\":true}",
+         4},
+        {"{\"_class_name\":\"LCMScheduler\",\"original_inference_steps\":50}",
+         51},
+        {"{\"_class_name\":\"TCDScheduler\",\"original_inference_steps\":2000}",
+         4},
         {"{\"_class_name\":\"EulerDiscreteScheduler\","
          "\"use_karras_sigmas\":true,\"use_beta_sigmas\":true}",
          1},

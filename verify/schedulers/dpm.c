@@ -179,7 +179,8 @@ static dfx_status
 multi_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
 {
     DFX_TRY(check_algorithm(s, err));
-    return dfx_solver_set(s, steps, err);
+    DFX_TRY(dfx_solver_space(s, steps, err));
+    return dfx_solver_end(s, false, err);
 }
 
 const dfx_scheduler_kind dfx_scheduler_dpm_multi = {
@@ -271,7 +272,8 @@ single_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
                         "single steps know no sde-dpmsolver");
     DFX_TRY(check_algorithm(s, err));
     s->config.spacing = DFX_SPACING_LINSPACE; /* it has no other */
-    return dfx_solver_set(s, steps, err);
+    DFX_TRY(dfx_solver_space(s, steps, err));
+    return dfx_solver_end(s, false, err);
 }
 
 const dfx_scheduler_kind dfx_scheduler_dpm_single = {

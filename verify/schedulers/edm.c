@@ -12,18 +12,14 @@
 #include "elementary.h"
 #include "schedulers/kind.h"
 
+/* Sigmas, the final one, and timesteps; narrow: the ramp is float32. */
 static dfx_status
-edm_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+space(dfx_scheduler *s, uint32_t steps, bool narrow, dfx_error *err)
 {
-    extern const dfx_scheduler_kind dfx_scheduler_edm_dpm;
     const dfx_schedule *c = &s->config;
     double a = dfx_pow(c->sigma_max, 1 / c->rho);
     double b = dfx_pow(c->sigma_min, 1 / c->rho);
-    bool narrow = s->kind == &dfx_scheduler_edm_dpm;
 
-    if (c->algorithm == DFX_DPM || c->algorithm == DFX_DPM_SDE)
-        return dfx_fail(err, DFX_RULE_SCHEDULER, DFX_NO_OFFSET,
-                        "EDM knows no dpmsolver and no sde-dpmsolver");
     s->initial = sqrt(c->sigma_max * c->sigma_max + 1);
     for (uint32_t i = 0; i < steps; i++) {
         double ramp = steps > 1 ? i / (double)(steps - 1) : 0, sigma;
@@ -45,6 +41,21 @@ edm_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
                          : narrow           ? (float)c->sigma_min
                                             : s->sigmas[s->sigma_count - 1],
                          err);
+}
+
+static dfx_status
+edm_euler_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+{
+    return space(s, steps, false, err);
+}
+
+static dfx_status
+edm_dpm_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+{
+    if (s->config.algorithm == DFX_DPM || s->config.algorithm == DFX_DPM_SDE)
+        return dfx_fail(err, DFX_RULE_SCHEDULER, DFX_NO_OFFSET,
+                        "EDM knows no dpmsolver and no sde-dpmsolver");
+    return space(s, steps, true, err);
 }
 
 static double
@@ -91,7 +102,7 @@ const dfx_scheduler_kind dfx_scheduler_edm_dpm = {
     .takes = DFX_TAKES_THRESHOLD | DFX_TAKES_FINAL | DFX_TAKES_GENERATOR,
     .mixing = DFX_MIXES_BY_SIGMA,
     .free_times = true,
-    .set = edm_set,
+    .set = edm_dpm_set,
     .step = edm_dpm_step,
     .scale = edm_scale,
 };
@@ -117,7 +128,7 @@ const dfx_scheduler_kind dfx_scheduler_edm_euler = {
     .takes = DFX_TAKES_FINAL | DFX_TAKES_GENERATOR,
     .mixing = DFX_MIXES_BY_SIGMA,
     .free_times = true,
-    .set = edm_set,
+    .set = edm_euler_set,
     .step = edm_euler_step,
     .scale = edm_scale,
 };

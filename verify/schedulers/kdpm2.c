@@ -31,10 +31,9 @@ between(double a, double b)
 static stage
 stage_of(const dfx_scheduler *s, float sigma, float next)
 {
-    extern const dfx_scheduler_kind dfx_scheduler_kdpm2;
     stage g = {.sigma = (double)sigma, .down = (double)next};
 
-    if (s->kind != &dfx_scheduler_kdpm2) {
+    if (dfx_scheduler_takes_generator(s)) { /* ancestral */
         /* In float32, where what is left of next^2 is mostly rounding: the
            reference keeps that. */
         float up = sqrtf(next * next * (sigma * sigma - next * next) /

@@ -244,9 +244,15 @@ typedef struct dfx_point {
 } dfx_point;
 
 dfx_point dfx_point_at(const dfx_scheduler *s, size_t i);
-/* Timesteps, sigmas and the final one of DPM-Solver, UniPC and DEIS. */
-DFX_CHECKED dfx_status dfx_solver_set(dfx_scheduler *s, uint32_t steps,
+/* Timesteps and sigmas of DPM-Solver, UniPC and DEIS. */
+DFX_CHECKED dfx_status dfx_solver_space(dfx_scheduler *s, uint32_t steps,
+                                        dfx_error *err);
+/* Their final sigma: 0, or the least of the table; with repeats the last one
+   again where sigmas were spaced anew. */
+DFX_CHECKED dfx_status dfx_solver_end(dfx_scheduler *s, bool repeats,
                                       dfx_error *err);
+/* As a cast to int64 on x86-64 makes it. */
+double dfx_timestep_cut(double t);
 /* What the model says, as x0 or as eps. */
 void dfx_solver_predict(const dfx_scheduler *s, const dfx_call *call, bool eps,
                         float *out);

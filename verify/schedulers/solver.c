@@ -82,15 +82,13 @@ space_timesteps(dfx_scheduler *s, uint32_t steps, dfx_error *err)
     return DFX_OK;
 }
 
-/* As a cast to int64 on x86-64 does. */
-static double
-whole(double t)
+double
+dfx_timestep_cut(double t)
 {
     return isnan(t) ? -0x1p63 : trunc(t);
 }
 
-/* Sigmas of a flow. UniPC counts down to, the others count up from one train
-   step: shift s / (1 + (shift - 1) s). */
+/* Sigmas of a flow, but UniPC's: they count up from one train step. */
 static dfx_status
 space_flow(dfx_scheduler *s, uint32_t steps, dfx_error *err)
 {
@@ -104,42 +102,7 @@ space_flow(dfx_scheduler *s, uint32_t steps, dfx_error *err)
 
         sigma = shift * sigma / (1 + (shift - 1) * sigma);
         DFX_TRY(dfx_sigma_add(s, (float)sigma, err));
-        DFX_TRY(dfx_timestep_add(s, whole(sigma * c->train), err));
-    }
-    return DFX_OK;
-}
-
-static double
-shifted(const dfx_scheduler *s, double sigma)
-{
-    double mu = s->run.mu, e;
-
-    if (!s->config.dynamic)
-        return s->config.flow_shift * sigma /
-               (1 + (s->config.flow_shift - 1) * sigma);
-    e = s->config.linear_shift ? mu : dfx_exp(mu);
-    return e / (e + (1 / sigma - 1));
-}
-
-static dfx_status
-space_unipc_flow(dfx_scheduler *s, uint32_t steps, dfx_error *err)
-{
-    const dfx_schedule *c = &s->config;
-    double part = (1.0 / c->train - 1) / steps, factor;
-
-    if (c->dynamic && isnan(s->run.mu))
-        return dfx_fail(err, DFX_RULE_SCHEDULER, DFX_NO_OFFSET,
-                        "use_dynamic_shifting needs a mu");
-    factor = (1 - shifted(s, 1 + (steps - 1) * part)) / (1 - c->shift_terminal);
-    for (uint32_t i = 0; i < steps; i++) {
-        double sigma = shifted(s, 1 + i * part);
-
-        if (c->shift_terminal > 0)
-            sigma = 1 - (1 - sigma) / factor;
-        if (i == 0 && fabs(sigma - 1) < 1e-6)
-            sigma -= 1e-6;
-        DFX_TRY(dfx_sigma_add(s, (float)sigma, err));
-        DFX_TRY(dfx_timestep_add(s, whole(sigma * c->train), err));
+        DFX_TRY(dfx_timestep_add(s, dfx_timestep_cut(sigma * c->train), err));
     }
     return DFX_OK;
 }
@@ -164,35 +127,35 @@ space_anew(dfx_scheduler *s, uint32_t steps, dfx_error *err)
         double t = dfx_sigma_timestep(s, sigma);
 
         DFX_TRY(dfx_sigma_add(s, (float)sigma, err));
-        DFX_TRY(dfx_timestep_add(s, rounds ? rint(t) : whole(t), err));
+        DFX_TRY(
+            dfx_timestep_add(s, rounds ? rint(t) : dfx_timestep_cut(t), err));
     }
     return DFX_OK;
 }
 
 dfx_status
-dfx_solver_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+dfx_solver_end(dfx_scheduler *s, bool repeats, dfx_error *err)
 {
-    extern const dfx_scheduler_kind dfx_scheduler_unipc, dfx_scheduler_deis;
-    bool is_unipc = s->kind == &dfx_scheduler_unipc;
-    const dfx_schedule *c = &s->config;
-    float last;
+    float last = dfx_sigma_at(s, 0);
 
-    s->initial = 1;
-    if (c->respacing == DFX_RESPACING_FLOW) {
-        DFX_TRY((is_unipc ? space_unipc_flow : space_flow)(s, steps, err));
-    } else if (c->respacing != DFX_RESPACING_NONE) {
-        DFX_TRY(space_anew(s, steps, err));
-    } else {
-        DFX_TRY(space_timesteps(s, steps, err));
-        for (size_t i = 0; i < s->count; i++)
-            DFX_TRY(dfx_sigma_add(
-                s, (float)dfx_sigma_between(s, s->timesteps[i]), err));
-    }
-    last = dfx_sigma_at(s, 0);
-    if ((is_unipc || s->kind == &dfx_scheduler_deis) &&
-        c->respacing != DFX_RESPACING_NONE)
+    if (repeats && s->config.respacing != DFX_RESPACING_NONE)
         last = s->sigmas[s->sigma_count - 1];
-    return dfx_sigma_add(s, c->sigma_min_last ? last : 0, err);
+    return dfx_sigma_add(s, s->config.sigma_min_last ? last : 0, err);
+}
+
+dfx_status
+dfx_solver_space(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+{
+    s->initial = 1;
+    if (s->config.respacing == DFX_RESPACING_FLOW)
+        return space_flow(s, steps, err);
+    if (s->config.respacing != DFX_RESPACING_NONE)
+        return space_anew(s, steps, err);
+    DFX_TRY(space_timesteps(s, steps, err));
+    for (size_t i = 0; i < s->count; i++)
+        DFX_TRY(dfx_sigma_add(s, (float)dfx_sigma_between(s, s->timesteps[i]),
+                              err));
+    return DFX_OK;
 }
 
 /* ---- History

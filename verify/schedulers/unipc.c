@@ -1,8 +1,7 @@
 /*
- * unipc.c - UniPC, a predictor and a corrector of the same order, and DEIS
+ * unipc.c - UniPC, a predictor and a corrector of the same order
  *
- * Zhao et al., UniPC (2023); Zhang and Chen, Fast sampling of diffusion models
- * with exponential integrator (2022).
+ * Zhao et al., UniPC (2023).
  */
 #include <config.h>
 
@@ -17,6 +16,60 @@ enum {
     BEFORE = 4, /* of kept: the sample of the call before */
     SPARE = 5   /* what the model says of the sample that is corrected */
 };
+
+/* ---- The schedule
+ * ------------------------------------------------------------ */
+
+/* By flow_shift, or by mu. */
+static double
+shifted(const dfx_scheduler *s, double sigma)
+{
+    double mu = s->run.mu, e;
+
+    if (!s->config.dynamic)
+        return s->config.flow_shift * sigma /
+               (1 + (s->config.flow_shift - 1) * sigma);
+    e = s->config.linear_shift ? mu : dfx_exp(mu);
+    return e / (e + (1 / sigma - 1));
+}
+
+/* Sigmas of a flow count down to one train step here. */
+static dfx_status
+space_flow(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+{
+    const dfx_schedule *c = &s->config;
+    double part = (1.0 / c->train - 1) / steps, factor;
+
+    if (c->dynamic && isnan(s->run.mu))
+        return dfx_fail(err, DFX_RULE_SCHEDULER, DFX_NO_OFFSET,
+                        "use_dynamic_shifting needs a mu");
+    factor = (1 - shifted(s, 1 + (steps - 1) * part)) / (1 - c->shift_terminal);
+    for (uint32_t i = 0; i < steps; i++) {
+        double sigma = shifted(s, 1 + i * part);
+
+        if (c->shift_terminal > 0)
+            sigma = 1 - (1 - sigma) / factor;
+        if (i == 0 && fabs(sigma - 1) < 1e-6)
+            sigma -= 1e-6;
+        DFX_TRY(dfx_sigma_add(s, (float)sigma, err));
+        DFX_TRY(dfx_timestep_add(s, dfx_timestep_cut(sigma * c->train), err));
+    }
+    return DFX_OK;
+}
+
+static dfx_status
+unipc_set(dfx_scheduler *s, uint32_t steps, dfx_error *err)
+{
+    s->initial = 1;
+    if (s->config.respacing == DFX_RESPACING_FLOW)
+        DFX_TRY(space_flow(s, steps, err));
+    else
+        DFX_TRY(dfx_solver_space(s, steps, err));
+    return dfx_solver_end(s, true, err);
+}
+
+/* ---- Steps
+ * ------------------------------------------------------------------- */
 
 /* e^x - 1, where it is small, too. */
 static double
@@ -190,91 +243,6 @@ const dfx_scheduler_kind dfx_scheduler_unipc = {
              DFX_TAKES_FINAL | DFX_TAKES_RESPACING | DFX_TAKES_FLOW |
              DFX_TAKES_SAMPLE,
     .mixing = DFX_MIXES_BY_BOTH,
-    .set = dfx_solver_set,
+    .set = unipc_set,
     .step = unipc_step,
-};
-
-/* ---- DEIS
- * -------------------------------------------------------------------- */
-
-/* The integral up to t of the polynomial through log b and log c that is 1 at
-   b, in log rho; and that through a third. */
-static double
-integral2(double t, double b, double c)
-{
-    return t * (dfx_log(t) - dfx_log(c) - 1) / (dfx_log(b) - dfx_log(c));
-}
-
-static double
-integral3(double t, double b, double c, double d)
-{
-    double lt = dfx_log(t), lb = dfx_log(b), lc = dfx_log(c), ld = dfx_log(d);
-
-    return t * (lc * (ld - lt + 1) - ld * lt + ld + lt * lt - 2 * lt + 2) /
-           ((lb - lc) * (lb - ld));
-}
-
-static double
-rho_at(const dfx_scheduler *s, size_t i)
-{
-    dfx_point p = dfx_point_at(s, i);
-
-    return p.sigma / p.alpha;
-}
-
-static unsigned
-deis_order(const dfx_scheduler *s)
-{
-    bool lower = s->config.lower_final && s->count < 15;
-    unsigned order = s->config.solver_order;
-
-    if (lower && s->count - s->at < order)
-        order = (unsigned)(s->count - s->at);
-    return order < s->kept_count ? order : (unsigned)s->kept_count;
-}
-
-static dfx_status
-deis_step(dfx_scheduler *s, const dfx_call *call)
-{
-    dfx_point from = dfx_point_at(s, s->at), to = dfx_point_at(s, s->at + 1);
-    double t = to.sigma / to.alpha, a = from.sigma / from.alpha, b, d;
-    double m[ORDERS] = {0};
-    unsigned order;
-
-    DFX_TRY(dfx_solver_keep(s, call, true));
-    order = deis_order(s);
-    if (order == 1) {
-        m[0] = t - a;
-    } else if (order == 2) {
-        b = rho_at(s, s->at - 1);
-        m[0] = integral2(t, a, b) - integral2(a, a, b);
-        m[1] = integral2(t, b, a) - integral2(a, b, a);
-    } else {
-        b = rho_at(s, s->at - 1);
-        d = rho_at(s, s->at - 2);
-        m[0] = integral3(t, a, b, d) - integral3(a, a, b, d);
-        m[1] = integral3(t, b, d, a) - integral3(a, b, d, a);
-        m[2] = integral3(t, d, a, b) - integral3(a, d, a, b);
-    }
-    for (size_t i = 0; i < call->count; i++) {
-        double sum = (double)call->sample[i] / from.alpha;
-
-        for (unsigned k = 0; k < order; k++)
-            sum += m[k] * (double)s->kept[k][i];
-        call->sample[i] = (float)(to.alpha * sum);
-    }
-    return DFX_OK;
-}
-
-const dfx_scheduler_kind dfx_scheduler_deis = {
-    .name = "DEISMultistepScheduler",
-    .defaults = {.beta_start = 0.0001,
-                 .beta_end = 0.02,
-                 .lower_final = true,
-                 .sigma_min_last = true},
-    .takes = DFX_TAKES_THRESHOLD | DFX_TAKES_RESPACING | DFX_TAKES_FLOW |
-             DFX_TAKES_SAMPLE,
-    .mixing = DFX_MIXES_BY_BOTH,
-    .set = dfx_solver_set,
-    .step = deis_step,
 };
