@@ -188,6 +188,28 @@ test_facts(void)
     }
 }
 
+/* scaled = 0.5: c_skip = 0.25 / (0.25 + 0.25), c_out = 0.5 / sqrt(0.5). Its
+   usual scaling leaves too little of them to see. */
+static void
+test_lcm_boundary(void)
+{
+    static const float model[] = {4, 0};
+    dfx_scheduler *s = make("LCMScheduler",
+                            "{\"prediction_type\":\"sample\","
+                            "\"timestep_scaling\":0.0005005005005005005}",
+                            1);
+    float sample[] = {2, 2};
+    dfx_error err;
+
+    CHECK(dfx_scheduler_step(s, model, sample, 1, 2, NULL, draw, NULL, &err) ==
+              DFX_OK,
+          "a step of LCM");
+    CHECK(fabs((double)sample[0] - (1 + sqrt(8))) < 1e-6 &&
+              fabs((double)sample[1] - 1) < 1e-6,
+          "  mixes what the model says with what was");
+    dfx_scheduler_free(s);
+}
+
 /* Options of a config for another class do nothing. */
 static void
 test_foreign_options(void)
@@ -265,6 +287,7 @@ main(void)
     test_noise();
     test_begin();
     test_facts();
+    test_lcm_boundary();
     test_foreign_options();
     test_names();
     return tap_end();
