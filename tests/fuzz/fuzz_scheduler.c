@@ -86,7 +86,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     dfx_schedule_options_init(&how);
     how.strength = number(doc, "strength", 1);
-    how.mu = number(doc, "mu", NAN);
+    how.mu = number(doc, "mu", (double)NAN);
     steps = number(doc, "steps", 3);
     begin = number(doc, "begin", 0);
     if (dfx_scheduler_new(doc, NULL, &s, &err) != DFX_OK)

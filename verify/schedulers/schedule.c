@@ -251,7 +251,7 @@ read_config(const cJSON *config, const dfx_scheduler_kind *kind,
     c->rho = 7;
     c->sigma_data = 0.5;
     if (c->sigma_max == 0)
-        c->sigma_min = c->sigma_max = NAN;
+        c->sigma_min = c->sigma_max = (double)NAN;
     before = *c;
     DFX_TRY(read_words(config, kind->takes, c, err));
     DFX_TRY(read_numbers(config, c, err));

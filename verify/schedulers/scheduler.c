@@ -116,7 +116,7 @@ forget(dfx_scheduler *s, size_t index)
 void
 dfx_schedule_options_init(dfx_schedule_options *options)
 {
-    *options = (dfx_schedule_options){.strength = 1, .mu = NAN};
+    *options = (dfx_schedule_options){.strength = 1, .mu = (double)NAN};
 }
 
 dfx_status
@@ -250,7 +250,7 @@ void
 dfx_step_options_init(dfx_step_options *options)
 {
     *options = (dfx_step_options){
-        .eta = NAN, .s_tmax = HUGE_VAL, .s_noise = 1, .order = 4};
+        .eta = (double)NAN, .s_tmax = HUGE_VAL, .s_noise = 1, .order = 4};
 }
 
 dfx_status
