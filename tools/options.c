@@ -285,7 +285,8 @@ dfx_args_next(dfx_args *args)
     if (c == '?' || c == ':')
         return refuse(args, c);
     row = row_of(args, c);
-    if (row->argument[0] == '=' && *args->value == '\0')
+    if (row->argument[0] == '=' && *args->value == '\0' &&
+        strcmp(row->argument, "=TEXT") != 0) /* a prompt may say nothing */
         return refuse_empty(args, row);
     if (row->value != NULL)
         args->value = row->value;
