@@ -45,10 +45,12 @@ lib_libdfxcore_la_SOURCES += \
 	verify/model.c verify/model.h \
 	verify/net.c verify/net.h \
 	verify/nets/clip_text.c verify/nets/clip_text.h \
+	verify/nets/controlnet.c verify/nets/controlnet.h \
 	verify/nets/resnet.c verify/nets/resnet.h \
 	verify/nets/timestep.c verify/nets/timestep.h \
 	verify/nets/transformer.c verify/nets/transformer.h \
 	verify/nets/unet.c verify/nets/unet.h verify/nets/unet_config.c \
+	verify/nets/unet_half.c verify/nets/unet_half.h \
 	verify/nets/vae_kl.c verify/nets/vae_kl.h \
 	verify/pipelines/autoencoder.c verify/pipelines/autoencoder.h \
 	verify/pipelines/conditions.c \

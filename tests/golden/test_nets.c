@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include "nets/clip_text.h"
+#include "nets/controlnet.h"
 #include "nets/unet.h"
 #include "nets/vae_kl.h"
 
@@ -281,6 +282,39 @@ check_unet(const char *name)
     end(&r);
 }
 
+static void
+check_controlnet(const char *name)
+{
+    float steps[16] = {0};
+    dfx_controlnet_output out;
+    dfx_controlnet_config config;
+    dfx_controlnet_input in = {.unet.timesteps = steps, .scale = 1};
+    const cJSON *scale;
+    run r;
+
+    if (!begin(&r, name))
+        return;
+    in.unet.sample = input(&r, "sample");
+    in.unet.text = input(&r, "encoder_hidden_states");
+    in.cond = input(&r, "controlnet_cond");
+    in.guess = cJSON_IsTrue(argument(&r, "guess_mode"));
+    scale = argument(&r, "conditioning_scale");
+    if (scale != NULL)
+        in.scale = (float)scale->valuedouble;
+    for (size_t b = numbers(&r, "t", steps); b < in.unet.sample.shape[0]; b++)
+        steps[b] = steps[0];
+    CHECK(dfx_controlnet_configure(&config, r.config, &r.err) == DFX_OK, name);
+    dfx_controlnet(&r.net, &config, &in, &out);
+    for (size_t i = 0; i < out.down_count; i++) {
+        char what[32];
+
+        snprintf(what, sizeof what, "down.%zu", i);
+        compare(&r, what, out.down[i]);
+    }
+    compare(&r, "mid", out.mid);
+    end(&r);
+}
+
 int
 main(void)
 {
@@ -304,5 +338,7 @@ main(void)
     check_unet("num_inpaint");
     check_unet("num_pix2pix");
     check_unet("num_options");
+    check_controlnet("num_controlnet");
+    check_controlnet("num_controlnet_guess");
     return tap_end();
 }

@@ -6,151 +6,13 @@
 
 #include "nets/unet.h"
 
-#include "nets/transformer.h"
+#include "nets/unet_half.h"
 
 #include <stdio.h>
 
-/* A pass through a network. */
-typedef struct pass {
-    dfx_net *net;
-    const dfx_unet_config *config;
-    const dfx_unet_input *in;
-    dfx_array emb; /* [B, width] of the step and what joins it */
-    dfx_array skips[DFX_UNET_SKIPS];
-    size_t skip_count;
-} pass;
-
-/* What the class says: [B, width]. The activation is the config's for steps
-   alone. */
-static dfx_array
-class_embedding(pass *p)
-{
-    const dfx_unet_config *config = p->config;
-    const dfx_unet_input *in = p->in;
-    size_t batch = in->sample.shape[0];
-    dfx_array x = {0};
-
-    switch (config->class_embedding) {
-    case DFX_CLASS_TABLE:
-        x = dfx_embed(p->net, in->class_ids, batch, 1, "class_embedding");
-        return dfx_net_reshape(p->net, x, 2,
-                               (size_t[]){batch, x.count / batch});
-    case DFX_CLASS_TIMESTEP:
-        x = dfx_timesteps(p->net, &config->time, in->class_numbers, batch, 1);
-        return dfx_timestep_mlp(p->net, x, config->resnet.act,
-                                "class_embedding");
-    case DFX_CLASS_PROJECTION:
-        return dfx_timestep_mlp(p->net, in->class_vector, DFX_ACT_SILU,
-                                "class_embedding");
-    case DFX_CLASS_SIMPLE:
-        return dfx_linear(p->net, in->class_vector, "class_embedding");
-    case DFX_CLASS_NONE:
-    case DFX_CLASS_IDENTITY:
-        break;
-    }
-    return in->class_vector;
-}
-
-/* SDXL: the pooled text and some numbers, each a sinusoid. */
-static dfx_array
-added_embedding(pass *p)
-{
-    dfx_sinusoid kind = p->config->time;
-    dfx_array ids;
-
-    kind.width = p->config->added_time_width;
-    ids = dfx_timesteps(p->net, &kind, p->in->time_ids, p->in->sample.shape[0],
-                        p->in->time_id_count);
-    return dfx_timestep_mlp(p->net, dfx_join(p->net, p->in->text_embeds, ids),
-                            DFX_ACT_SILU, "add_embedding");
-}
-
-static dfx_array
-embedding(pass *p)
-{
-    const dfx_unet_config *config = p->config;
-    size_t mark = dfx_net_mark(p->net);
-    dfx_array x = dfx_timesteps(p->net, &config->time, p->in->timesteps,
-                                p->in->sample.shape[0], 1);
-
-    if (config->time_cond)
-        x = dfx_add(p->net, x,
-                    dfx_linear(p->net, p->in->timestep_cond,
-                               "time_embedding.cond_proj"));
-    x = dfx_timestep_mlp(p->net, x, config->resnet.act, "time_embedding");
-    if (config->class_embedding != DFX_CLASS_NONE)
-        x = config->class_concat ? dfx_join(p->net, x, class_embedding(p))
-                                 : dfx_add(p->net, x, class_embedding(p));
-    if (config->added_time_width > 0)
-        x = dfx_add(p->net, x, added_embedding(p));
-    if (config->time_act)
-        x = dfx_activate(p->net, x, config->act);
-    return dfx_net_keep(p->net, mark, x);
-}
-
-/* Resnet i of a block, and attention if it has any. */
-static dfx_array
-layer(pass *p, dfx_array h, const char *block, size_t i, size_t heads)
-{
-    size_t mark = dfx_net_mark(p->net);
-    char name[96];
-
-    snprintf(name, sizeof name, "%s.resnets.%zu", block, i);
-    h = dfx_resnet_block(p->net, &p->config->resnet, h, p->emb, name);
-    snprintf(name, sizeof name, "%s.attentions.%zu", block, i);
-    if (heads > 0)
-        h = dfx_transformer(p->net, h, p->in->text, p->config->resnet.groups,
-                            heads, p->config->only_cross_attention, name);
-    return dfx_net_keep(p->net, mark, h);
-}
-
-static void
-push(pass *p, dfx_array h)
-{
-    p->skips[p->skip_count++] = h; /* as many as the config's limits allow */
-}
-
-static dfx_array
-down_block(pass *p, dfx_array h, size_t level)
-{
-    const dfx_unet_config *config = p->config;
-    size_t heads = config->cross_down[level] ? config->heads[level] : 0;
-    char block[64];
-
-    snprintf(block, sizeof block, "down_blocks.%zu", level);
-    for (size_t i = 0; i < config->layers[level]; i++) {
-        h = layer(p, h, block, i, heads);
-        push(p, h);
-    }
-    if (level + 1 < config->levels) {
-        h = dfx_conv2d(p->net, h, 2, DFX_PAD_SAME, "%s.downsamplers.0.conv",
-                       block);
-        push(p, h);
-    }
-    return h;
-}
-
-static dfx_array
-mid_block(pass *p, dfx_array h)
-{
-    const dfx_unet_config *config = p->config;
-    size_t heads = config->heads[config->levels - 1];
-    dfx_resnet resnet = config->resnet;
-
-    resnet.output_divisor = config->mid_divisor;
-    if (config->mid == DFX_MID_NONE)
-        return h;
-    h = dfx_resnet_block(p->net, &resnet, h, p->emb, "mid_block.resnets.0");
-    if (config->mid == DFX_MID_PLAIN)
-        return h;
-    h = dfx_transformer(p->net, h, p->in->text, resnet.groups, heads, false,
-                        "mid_block.attentions.0");
-    return dfx_resnet_block(p->net, &resnet, h, p->emb, "mid_block.resnets.1");
-}
-
 /* Block i from below; it has one layer more than the block that it mirrors. */
 static dfx_array
-up_block(pass *p, dfx_array h, size_t i)
+up_block(dfx_unet_half *p, dfx_array h, size_t i)
 {
     const dfx_unet_config *config = p->config;
     size_t level = config->levels - 1 - i;
@@ -161,7 +23,7 @@ up_block(pass *p, dfx_array h, size_t i)
     snprintf(block, sizeof block, "up_blocks.%zu", i);
     for (size_t j = 0; j < config->layers[level] + 1; j++) {
         h = dfx_join(p->net, h, p->skips[--p->skip_count]);
-        h = dfx_net_keep(p->net, mark, layer(p, h, block, j, heads));
+        h = dfx_net_keep(p->net, mark, dfx_unet_layer(p, h, block, j, heads));
     }
     if (level > 0) { /* twice the size, or what the odd one was before */
         dfx_array next = p->skips[p->skip_count - 1];
@@ -173,38 +35,50 @@ up_block(pass *p, dfx_array h, size_t i)
     return dfx_net_keep(p->net, mark, h);
 }
 
-/* Numbers on the host that the config asks for; arrays check themselves. */
-static void
-check_input(dfx_net *net, const dfx_unet_config *config,
-            const dfx_unet_input *in)
+/* x + y, as a new array: what is skipped goes on as it is. A residual that was
+   pooled over its area counts for all of it. */
+static dfx_array
+with_residual(dfx_net *net, dfx_array x, dfx_array y)
 {
-    if (in->sample.rank != 4)
-        dfx_net_unfit(net, "the sample has %u dimensions, not 4",
-                      (unsigned)in->sample.rank);
-    if (config->added_time_width > 0 && in->time_ids == NULL)
-        dfx_net_unfit(net, "the UNet takes sizes and crops, and got none");
-    if ((config->class_embedding == DFX_CLASS_TABLE && in->class_ids == NULL) ||
-        (config->class_embedding == DFX_CLASS_TIMESTEP &&
-         in->class_numbers == NULL))
-        dfx_net_unfit(net, "the UNet takes a class, and got none");
+    dfx_array sum = dfx_net_new(net, x.rank, x.shape);
+
+    if (net->status != DFX_OK)
+        return sum;
+    dfx_net_done(net, net->backend->copy(sum.data, x.count, x.data, x.count, 1,
+                                         x.count));
+    if (y.rank == 4 && y.shape[2] * y.shape[3] == 1 && x.count != y.count) {
+        y = dfx_net_reshape(net, y, 2, (size_t[]){y.shape[0], y.shape[1]});
+        return dfx_add_channels(net, sum, y);
+    }
+    return dfx_add(net, sum, y);
+}
+
+/* Residuals of ControlNets. */
+static dfx_array
+add_residuals(dfx_unet_half *p, dfx_array h)
+{
+    const dfx_unet_input *in = p->in;
+
+    if (in->down_count != 0 && in->down_count != p->skip_count)
+        dfx_net_unfit(p->net, "%zu residuals for the %zu that the UNet skips",
+                      in->down_count, p->skip_count);
+    for (size_t i = 0; i < in->down_count; i++)
+        p->skips[i] = with_residual(p->net, p->skips[i], in->down[i]);
+    return in->mid.data != NULL ? with_residual(p->net, h, in->mid) : h;
 }
 
 dfx_array
 dfx_unet(dfx_net *net, const dfx_unet_config *config, const dfx_unet_input *in)
 {
-    pass p = {.net = net, .config = config, .in = in};
     size_t mark = dfx_net_mark(net);
-    dfx_array h = in->sample;
+    dfx_unet_half p;
+    dfx_array h;
 
-    check_input(net, config, in);
-    if (net->status != DFX_OK)
+    if (!dfx_unet_half_begin(&p, net, config, in))
         return (dfx_array){0};
-    p.emb = embedding(&p);
-    h = dfx_conv2d(net, h, 1, DFX_PAD_SAME, "conv_in");
-    push(&p, h);
-    for (size_t i = 0; i < config->levels; i++)
-        h = down_block(&p, h, i);
-    h = mid_block(&p, h);
+    h = dfx_conv2d(net, in->sample, 1, DFX_PAD_SAME, "conv_in");
+    h = dfx_unet_half_run(&p, h);
+    h = add_residuals(&p, h);
     for (size_t i = 0; i < config->levels; i++)
         h = up_block(&p, h, i);
     h = dfx_group_norm(net, h, config->resnet.groups, config->resnet.eps,

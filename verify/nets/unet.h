@@ -52,6 +52,11 @@ DFX_CHECKED dfx_status dfx_unet_configure(dfx_unet_config *config,
                                           const cJSON *document,
                                           dfx_error *err);
 
+/* The same of a network that ends in the middle: no config of a way up. */
+DFX_CHECKED dfx_status dfx_unet_configure_half(dfx_unet_config *config,
+                                               const cJSON *document,
+                                               dfx_error *err);
+
 /* What goes in; what the config does not ask for may be empty. */
 typedef struct dfx_unet_input {
     dfx_array sample;       /* [B, in_channels, H, W] */
@@ -64,7 +69,10 @@ typedef struct dfx_unet_input {
     dfx_array class_vector;     /* [B, width] */
     const uint32_t *class_ids;  /* B, on the host: rows of a table */
     const float *class_numbers; /* B, on the host: as steps */
-    const dfx_array *down; size_t down_count; dfx_array mid;
+    const dfx_array *down;      /* residuals of ControlNets, as the UNet skips:
+                                   down_count of them, or none */
+    size_t down_count;
+    dfx_array mid; /* the same of the middle; empty: none */
 } dfx_unet_input;
 
 /* -> [B, out_channels, H, W] */

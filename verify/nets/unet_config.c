@@ -161,8 +161,8 @@ configure_embeddings(dfx_unet_config *config, dfx_settings *s, size_t width)
 }
 
 dfx_status
-dfx_unet_configure(dfx_unet_config *config, const cJSON *document,
-                   dfx_error *err)
+dfx_unet_configure_half(dfx_unet_config *config, const cJSON *document,
+                        dfx_error *err)
 {
     dfx_settings s = {.config = document, .err = err};
     size_t channels[DFX_SETTING_ITEMS] = {320, 640, 1280, 1280};
@@ -179,8 +179,6 @@ dfx_unet_configure(dfx_unet_config *config, const cJSON *document,
                config->heads);
     block_types(&s, "down_block_types", "DownBlock2D", "CrossAttnDownBlock2D",
                 3, config->levels, config->cross_down);
-    block_types(&s, "up_block_types", "UpBlock2D", "CrossAttnUpBlock2D", 0,
-                config->levels, config->cross_up);
     config->mid = mid_type(&s);
     config->mid_divisor =
         dfx_setting_number(&s, "mid_block_scale_factor", 1.0, 1e-6, 1e6);
@@ -199,5 +197,17 @@ dfx_unet_configure(dfx_unet_config *config, const cJSON *document,
         dfx_setting_bool(&s, "only_cross_attention", false);
     configure_embeddings(config, &s, channels[0]);
     refuse_others(&s);
+    return s.status;
+}
+
+dfx_status
+dfx_unet_configure(dfx_unet_config *config, const cJSON *document,
+                   dfx_error *err)
+{
+    dfx_settings s = {.config = document, .err = err};
+
+    DFX_TRY(dfx_unet_configure_half(config, document, err));
+    block_types(&s, "up_block_types", "UpBlock2D", "CrossAttnUpBlock2D", 0,
+                config->levels, config->cross_up);
     return s.status;
 }
