@@ -52,6 +52,8 @@ lib_libdfxcore_la_SOURCES += \
 	verify/nets/unet.c verify/nets/unet.h verify/nets/unet_config.c \
 	verify/nets/unet_half.c verify/nets/unet_half.h \
 	verify/nets/vae_kl.c verify/nets/vae_kl.h \
+	verify/nets/vae_tiled.c verify/nets/vae_tiled.h \
+	verify/nets/vae_tiny.c verify/nets/vae_tiny.h \
 	verify/pipelines/autoencoder.c verify/pipelines/autoencoder.h \
 	verify/pipelines/conditions.c \
 	verify/pipelines/denoiser.c verify/pipelines/denoiser.h \

@@ -13,7 +13,7 @@
 #include "document.h"
 #include "nets/controlnet.h"
 #include "nets/unet.h"
-#include "nets/vae_kl.h"
+#include "pipelines/autoencoder.h"
 #include "pipelines/text.h"
 #include "schedulers/scheduler.h"
 
@@ -382,24 +382,20 @@ dfx_run_denoise(dfx_model *model, const dfx_values *in, double timestep,
 /* ---- Autoencoders -------------------------------------------------------- */
 
 static dfx_status
-vae_encode(dfx_model *model, const dfx_values *in, dfx_values *out,
+vae_encode(dfx_model *model, const dfx_values *in, bool tiled, dfx_values *out,
            dfx_error *err)
 {
-    dfx_model_component *component = NULL;
     const dfx_value *image = NULL;
     dfx_vae_posterior posterior;
-    dfx_vae_config config;
+    dfx_autoencoder vae;
     dfx_status status;
-    dfx_array x;
     dfx_net net;
 
-    DFX_TRY(dfx_model_need(model, "vae", &component, err));
-    DFX_TRY(dfx_vae_configure(&config, component->config, err));
+    DFX_TRY(dfx_autoencoder_init(&vae, model, tiled, err));
     DFX_TRY(dfx_values_need(in, "image", 4, &image, err));
-    dfx_net_init(&net, &component->weights, err);
-    x = dfx_vae_encode(&net, &config, enter(&net, image));
-    posterior = dfx_vae_split(&net, &config, x);
-    give(&net, out, posterior.mean, "mean");
+    dfx_net_init(&net, &vae.component->weights, err);
+    posterior = dfx_autoencoder_encoded(&vae, &net, enter(&net, image));
+    give(&net, out, posterior.mean, vae.is_tiny ? "encoded" : "mean");
     give(&net, out, posterior.logvar, "logvar");
     give(&net, out, posterior.deviation, "std");
     status = net.status;
@@ -408,20 +404,18 @@ vae_encode(dfx_model *model, const dfx_values *in, dfx_values *out,
 }
 
 static dfx_status
-vae_decode(dfx_model *model, const dfx_values *in, dfx_values *out,
+vae_decode(dfx_model *model, const dfx_values *in, bool tiled, dfx_values *out,
            dfx_error *err)
 {
-    dfx_model_component *component = NULL;
     const dfx_value *latent = NULL;
-    dfx_vae_config config;
+    dfx_autoencoder vae;
     dfx_status status;
     dfx_net net;
 
-    DFX_TRY(dfx_model_need(model, "vae", &component, err));
-    DFX_TRY(dfx_vae_configure(&config, component->config, err));
+    DFX_TRY(dfx_autoencoder_init(&vae, model, tiled, err));
     DFX_TRY(dfx_values_need(in, "latent", 4, &latent, err));
-    dfx_net_init(&net, &component->weights, err);
-    give(&net, out, dfx_vae_decode(&net, &config, enter(&net, latent)),
+    dfx_net_init(&net, &vae.component->weights, err);
+    give(&net, out, dfx_autoencoder_decoded(&vae, &net, enter(&net, latent)),
          "decoded");
     status = net.status;
     dfx_net_fini(&net);
@@ -432,9 +426,8 @@ dfx_status
 dfx_run_vae_encode(dfx_model *model, const dfx_values *in, bool tiled,
                    dfx_values *out, dfx_error *err)
 {
-    dfx_status status = vae_encode(model, in, out, err);
+    dfx_status status = vae_encode(model, in, tiled, out, err);
 
-    (void)tiled;
     if (status != DFX_OK)
         dfx_error_in_file(err, model->path);
     return status;
@@ -444,9 +437,8 @@ dfx_status
 dfx_run_vae_decode(dfx_model *model, const dfx_values *in, bool tiled,
                    dfx_values *out, dfx_error *err)
 {
-    dfx_status status = vae_decode(model, in, out, err);
+    dfx_status status = vae_decode(model, in, tiled, out, err);
 
-    (void)tiled;
     if (status != DFX_OK)
         dfx_error_in_file(err, model->path);
     return status;

@@ -803,7 +803,7 @@ DFX_API DFX_CHECKED dfx_status dfx_run_denoise(dfx_model *model,
                                                double timestep, dfx_values *out,
                                                dfx_error *err);
 
-/* image in -1 .. 1 -> mean, logvar, std; or latents of a tiny autoencoder. */
+/* image in -1 .. 1 -> mean, logvar, std; of a tiny autoencoder encoded. */
 DFX_API DFX_CHECKED dfx_status dfx_run_vae_encode(dfx_model *model,
                                                   const dfx_values *in,
                                                   bool tiled, dfx_values *out,

@@ -9,6 +9,8 @@
 #include "nets/controlnet.h"
 #include "nets/unet.h"
 #include "nets/vae_kl.h"
+#include "nets/vae_tiled.h"
+#include "nets/vae_tiny.h"
 
 #include "document.h"
 #include "golden.h"
@@ -20,8 +22,8 @@
 /* A case that is being checked. */
 typedef struct run {
     const char *name;
-    cJSON *doc;         /* case.json */
-    cJSON *config;      /* of the component */
+    cJSON *doc;       /* case.json */
+    cJSON *config;    /* of the component */
     dfx_index *index; /* of the component, in a file of the scratch folder */
     dfx_weights weights;
     dfx_index *expected;
@@ -68,8 +70,9 @@ make_weights(run *r)
         return false;
     made = synth_write(&list, SYNTH_VALUES, "weights.safetensors");
     synth_fini(&list);
-    return made && dfx_open("weights.safetensors", NULL, &r->index, &r->err) ==
-                       DFX_OK &&
+    return made &&
+           dfx_open("weights.safetensors", NULL, &r->index, &r->err) ==
+               DFX_OK &&
            dfx_weights_take(&r->weights, r->index, 0, &r->err) == DFX_OK;
 }
 
@@ -283,6 +286,43 @@ check_unet(const char *name)
 }
 
 static void
+check_tiled(const char *name)
+{
+    dfx_vae_posterior posterior;
+    dfx_vae_config config;
+    run r;
+
+    if (!begin(&r, name))
+        return;
+    CHECK(dfx_vae_configure(&config, r.config, &r.err) == DFX_OK, name);
+    posterior = dfx_vae_split(
+        &r.net, &config,
+        dfx_vae_encode_tiled(&r.net, &config, input(&r, "image")));
+    compare(&r, "mean", posterior.mean);
+    compare(&r, "logvar", posterior.logvar);
+    compare(&r, "std", posterior.deviation);
+    compare(&r, "decoded",
+            dfx_vae_decode_tiled(&r.net, &config, input(&r, "latent")));
+    end(&r);
+}
+
+static void
+check_tiny(const char *name)
+{
+    dfx_tiny_config config;
+    run r;
+
+    if (!begin(&r, name))
+        return;
+    CHECK(dfx_tiny_configure(&config, r.config, &r.err) == DFX_OK, name);
+    compare(&r, "encoded",
+            dfx_tiny_encode(&r.net, &config, input(&r, "image")));
+    compare(&r, "decoded",
+            dfx_tiny_decode(&r.net, &config, input(&r, "latent")));
+    end(&r);
+}
+
+static void
 check_controlnet(const char *name)
 {
     float steps[16] = {0};
@@ -338,6 +378,8 @@ main(void)
     check_unet("num_inpaint");
     check_unet("num_pix2pix");
     check_unet("num_options");
+    check_tiled("num_vae_tiling");
+    check_tiny("num_taesd");
     check_controlnet("num_controlnet");
     check_controlnet("num_controlnet_guess");
     return tap_end();

@@ -39,6 +39,7 @@ dfx_vae_configure(dfx_vae_config *config, const cJSON *document, dfx_error *err)
     config->layers = dfx_setting_count(&s, "layers_per_block", 1, 1, 64);
     config->latent_channels =
         dfx_setting_count(&s, "latent_channels", 4, 1, 4096);
+    config->sample_size = dfx_setting_count(&s, "sample_size", 32, 1, 1 << 16);
     config->resnet = (dfx_resnet){
         .groups = dfx_setting_count(&s, "norm_num_groups", 32, 1, 1 << 20),
         .eps = 1e-6f,

@@ -12,6 +12,8 @@ typedef struct dfx_vae_config {
                       as large as the latents */
     size_t layers; /* of a level of the encoder; the decoder has one more */
     size_t latent_channels;
+    size_t sample_size; /* side of a tile of the image, if it is cut into some
+                         */
     dfx_resnet resnet;
     bool quant_conv, post_quant_conv, mid_attention;
 } dfx_vae_config;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nets/vae_tiled.h"
+
 static dfx_status
 read_numbers(const cJSON *config, const char *key, size_t count, float *out,
              bool *given, dfx_error *err)
@@ -32,6 +34,23 @@ read_numbers(const cJSON *config, const char *key, size_t count, float *out,
     return DFX_OK;
 }
 
+static dfx_status
+configure(dfx_autoencoder *vae, dfx_error *err)
+{
+    const cJSON *config = vae->component->config;
+    const char *name = dfx_doc_string(config, "_class_name");
+
+    vae->is_tiny = name != NULL && strcmp(name, "AutoencoderTiny") == 0;
+    if (vae->is_tiny) {
+        DFX_TRY(dfx_tiny_configure(&vae->tiny, config, err));
+        vae->latent_channels = vae->tiny.latent_channels;
+        return DFX_OK;
+    }
+    DFX_TRY(dfx_vae_configure(&vae->config, config, err));
+    vae->latent_channels = vae->config.latent_channels;
+    return DFX_OK;
+}
+
 dfx_status
 dfx_autoencoder_init(dfx_autoencoder *vae, dfx_model *model, bool tiled,
                      dfx_error *err)
@@ -41,14 +60,14 @@ dfx_autoencoder_init(dfx_autoencoder *vae, dfx_model *model, bool tiled,
 
     *vae = (dfx_autoencoder){.tiled = tiled};
     DFX_TRY(dfx_model_need(model, "vae", &vae->component, err));
+    DFX_TRY(configure(vae, err));
     s.config = vae->component->config;
-    DFX_TRY(dfx_vae_configure(&vae->config, s.config, err));
-    vae->scaling = dfx_setting_number(&s, "scaling_factor", 0.18215, 1e-6, 1e6);
+    vae->scaling = dfx_setting_number(&s, "scaling_factor",
+                                      vae->is_tiny ? 1.0 : 0.18215, 1e-6, 1e6);
     vae->shift = dfx_setting_none(&s, "shift_factor")
                      ? 0
                      : dfx_setting_number(&s, "shift_factor", 0, -1e6, 1e6);
     DFX_TRY(s.status);
-    vae->latent_channels = vae->config.latent_channels;
     if (vae->latent_channels > sizeof vae->means / sizeof vae->means[0])
         return dfx_fail(err, DFX_RULE_RUN_CONFIG, DFX_NO_OFFSET,
                         "%zu latent channels", vae->latent_channels);
@@ -60,10 +79,36 @@ dfx_autoencoder_init(dfx_autoencoder *vae, dfx_model *model, bool tiled,
     return DFX_OK;
 }
 
+dfx_array
+dfx_autoencoder_decoded(const dfx_autoencoder *vae, dfx_net *net,
+                        dfx_array latent)
+{
+    if (vae->is_tiny)
+        return dfx_tiny_decode(net, &vae->tiny, latent);
+    return vae->tiled ? dfx_vae_decode_tiled(net, &vae->config, latent)
+                      : dfx_vae_decode(net, &vae->config, latent);
+}
+
+dfx_vae_posterior
+dfx_autoencoder_encoded(const dfx_autoencoder *vae, dfx_net *net,
+                        dfx_array image)
+{
+    dfx_array x;
+
+    if (vae->is_tiny)
+        return (dfx_vae_posterior){.mean =
+                                       dfx_tiny_encode(net, &vae->tiny, image)};
+    x = vae->tiled ? dfx_vae_encode_tiled(net, &vae->config, image)
+                   : dfx_vae_encode(net, &vae->config, image);
+    return dfx_vae_split(net, &vae->config, x);
+}
+
 size_t
 dfx_autoencoder_factor(const dfx_autoencoder *vae)
 {
-    return (size_t)1 << (vae->config.levels - 1);
+    return (size_t)1 << ((vae->is_tiny ? vae->tiny.levels
+                                       : vae->config.levels) -
+                         1);
 }
 
 /* Latents as the network is trained on, from what the encoder gave; or back. */
@@ -121,19 +166,19 @@ dfx_autoencoder_encode(dfx_autoencoder *vae, const float *image, size_t batch,
         return dfx_fail_nomem(err);
     dfx_net_init(&net, &vae->component->weights, err);
     x = dfx_net_input(&net, image, 4, (size_t[]){batch, 3, height, width});
-    posterior = dfx_vae_split(&net, &vae->config,
-                              dfx_vae_encode(&net, &vae->config, x));
+    posterior = dfx_autoencoder_encoded(vae, &net, x);
     if (net.status == DFX_OK && posterior.mean.count != count)
         dfx_net_unfit(&net, "the encoder gives %zu numbers, not %zu",
                       posterior.mean.count, count);
     dfx_net_output(&net, posterior.mean, latents);
-    dfx_net_output(&net, posterior.deviation, deviation);
+    if (posterior.deviation.data != NULL)
+        dfx_net_output(&net, posterior.deviation, deviation);
     status = net.status;
     dfx_net_fini(&net);
-    if (status == DFX_OK && noise != NULL) {
+    if (status == DFX_OK && noise != NULL && !vae->is_tiny)
         status = sample(latents, deviation, count, noise, err);
+    if (status == DFX_OK && noise != NULL)
         scale(vae, latents, batch, area, false);
-    }
     free(deviation);
     return status;
 }
@@ -158,7 +203,7 @@ dfx_autoencoder_decode(dfx_autoencoder *vae, const float *latents, size_t batch,
     dfx_net_init(&net, &vae->component->weights, err);
     x = dfx_net_input(&net, scaled, 4,
                       (size_t[]){batch, vae->latent_channels, height, width});
-    x = dfx_vae_decode(&net, &vae->config, x);
+    x = dfx_autoencoder_decoded(vae, &net, x);
     if (net.status == DFX_OK && x.count != pixels)
         dfx_net_unfit(&net, "the decoder gives %zu numbers, not %zu", x.count,
                       pixels);

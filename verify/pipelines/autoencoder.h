@@ -6,11 +6,14 @@
 
 #include "model.h"
 #include "nets/vae_kl.h"
+#include "nets/vae_tiny.h"
 #include "pipelines/noise.h"
 
 typedef struct dfx_autoencoder {
     dfx_model_component *component; /* borrowed */
+    bool is_tiny; /* AutoencoderTiny, which has no deviation */
     dfx_vae_config config;
+    dfx_tiny_config tiny;
     float scaling, shift;
     size_t latent_channels;
     float means[16], deviations[16]; /* latents_mean, latents_std */
@@ -22,6 +25,12 @@ typedef struct dfx_autoencoder {
 DFX_CHECKED dfx_status dfx_autoencoder_init(dfx_autoencoder *vae,
                                             dfx_model *model, bool tiled,
                                             dfx_error *err);
+/* The networks of either class, on tiles if that was asked for. */
+dfx_array dfx_autoencoder_decoded(const dfx_autoencoder *vae, dfx_net *net,
+                                  dfx_array latent);
+/* deviation is empty of a tiny one. */
+dfx_vae_posterior dfx_autoencoder_encoded(const dfx_autoencoder *vae,
+                                          dfx_net *net, dfx_array image);
 /* Pixels of a side for one of the latents. */
 size_t dfx_autoencoder_factor(const dfx_autoencoder *vae);
 
