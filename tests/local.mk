@@ -89,6 +89,7 @@ check_TESTS = \
 	tests/unit/test_index \
 	tests/unit/test_io \
 	tests/unit/test_json \
+	tests/unit/test_lora \
 	tests/unit/test_memory \
 	tests/unit/test_net \
 	tests/unit/test_open \

@@ -42,6 +42,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/cpu/rows.h \
 	verify/cpu/table.h \
 	verify/layers.c \
+	verify/lora.c verify/lora.h verify/lora_names.c \
 	verify/model.c verify/model.h \
 	verify/net.c verify/net.h \
 	verify/nets/clip_text.c verify/nets/clip_text.h \

@@ -352,6 +352,8 @@ finish(dfx_run *run, dfx_values *out, dfx_error *err)
 static dfx_status
 go(dfx_run *run, dfx_values *out, dfx_error *err)
 {
+    DFX_TRY(dfx_loras_attach(run->model, run->request->loras,
+                             run->request->lora_count, &run->loras, err));
     DFX_TRY(know_model(run, err));
     DFX_TRY(know_request(run, err));
     DFX_TRY(open_controls(run, err));
@@ -369,6 +371,7 @@ dfx_run_image(dfx_model *model, const dfx_image_request *request,
     dfx_run run = {.model = model, .request = request};
     dfx_status status = go(&run, out, err);
 
+    dfx_loras_detach(run.loras);
     dfx_text_encoders_fini(&run.encoders);
     dfx_denoiser_fini(&run.denoiser);
     dfx_scheduler_free(run.scheduler);

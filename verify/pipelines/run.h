@@ -4,6 +4,7 @@
 #ifndef DFX_RUN_H
 #define DFX_RUN_H
 
+#include "lora.h"
 #include "pipelines/autoencoder.h"
 #include "pipelines/denoiser.h"
 #include "pipelines/noise.h"
@@ -18,6 +19,7 @@ typedef struct dfx_run {
     bool scored;        /* SDXL's refiner, which is told how good it looks */
     bool zero_negative; /* no negative prompt is zeros */
 
+    dfx_loras *loras;                            /* owned */
     dfx_text_encoders encoders;
     dfx_denoiser denoiser;
     dfx_autoencoder vae;
