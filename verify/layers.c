@@ -68,7 +68,7 @@ dfx_linear(dfx_net *net, dfx_array x, const char *fmt, ...)
         dfx_net_done(net, net->backend->linear(out.data, x.data, weight.data,
                                                bias.data, x.count / in, in,
                                                weight.shape[0]));
-    return out;
+    return weight.rank == 2 ? dfx_net_show(net, out, "%s", name) : out;
 }
 
 /* The number of outputs of a convolution along one side; 0: none. */
@@ -116,7 +116,7 @@ dfx_conv2d(dfx_net *net, dfx_array x, size_t stride, dfx_padding padding,
     if (net->status == DFX_OK)
         dfx_net_done(net, net->backend->conv2d(out.data, x.data, weight.data,
                                                bias.data, &c));
-    return out;
+    return dfx_net_show(net, out, "%s", name);
 }
 
 dfx_array
@@ -140,7 +140,7 @@ dfx_group_norm(dfx_net *net, dfx_array x, size_t groups, float eps,
                               out.data, x.data, weight.data, bias.data,
                               x.shape[0], x.shape[1],
                               x.count / x.shape[0] / x.shape[1], groups, eps));
-    return out;
+    return dfx_net_show(net, out, "%s", name);
 }
 
 dfx_array
@@ -160,7 +160,7 @@ dfx_layer_norm(dfx_net *net, dfx_array x, float eps, const char *fmt, ...)
         dfx_net_done(net, net->backend->layer_norm(
                               out.data, x.data, weight.data, bias.data,
                               x.count / width, width, eps));
-    return out;
+    return dfx_net_show(net, out, "%s", name);
 }
 
 dfx_array
@@ -182,7 +182,7 @@ dfx_embed(dfx_net *net, const uint32_t *ids, size_t batch, size_t tokens,
     if (net->status == DFX_OK)
         dfx_net_done(net, net->backend->embed(out.data, table.data, ids,
                                               batch * tokens, table.shape[1]));
-    return out;
+    return dfx_net_show(net, out, "%s", name);
 }
 
 dfx_array

@@ -197,3 +197,18 @@ dfx_net_weight(dfx_net *net, const char *fmt, ...)
         dfx_error_in_tensor(net->err, name);
     return x;
 }
+
+dfx_array
+dfx_net_show(dfx_net *net, dfx_array out, const char *fmt, ...)
+{
+    char name[DFX_NET_NAME];
+    va_list args;
+
+    if (net->seen == NULL || net->status != DFX_OK || out.data == NULL)
+        return out;
+    va_start(args, fmt);
+    vsnprintf(name, sizeof name, fmt, args);
+    va_end(args);
+    net->seen(net->seen_context, name, net, out);
+    return out;
+}

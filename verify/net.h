@@ -25,6 +25,12 @@ typedef struct dfx_array {
     size_t count; /* product of shape */
 } dfx_array;
 
+struct dfx_net;
+/* Told what a module of the network gives, by the name that the module has in
+   files; of modules that are called again, again. out is not to be changed. */
+typedef void dfx_net_seen_fn(void *context, const char *module,
+                             struct dfx_net *net, dfx_array out);
+
 typedef struct dfx_net {
     const dfx_backend *backend; /* that of the weights */
     dfx_weights *weights;       /* borrowed, sealed; keep what was read */
@@ -32,6 +38,8 @@ typedef struct dfx_net {
     size_t live_count, live_capacity;
     dfx_status status;
     dfx_error *err; /* borrowed */
+    dfx_net_seen_fn *seen; /* NULL: nobody looks; set it after dfx_net_init */
+    void *seen_context;
 } dfx_net;
 
 /* dfx_net_fini in any case. */
@@ -62,9 +70,15 @@ bool dfx_net_has(const dfx_net *net, const char *fmt, ...) DFX_PRINTF(2, 3);
 /* The tensor as F32: DFX_RULE_RUN_MISSING if there is none. */
 dfx_array dfx_net_weight(dfx_net *net, const char *fmt, ...) DFX_PRINTF(2, 3);
 
+/* Tells who looks, if anybody does, what a module gives: out, which it returns.
+   Layers tell of themselves; networks tell of what they make of layers. */
+dfx_array dfx_net_show(dfx_net *net, dfx_array out, const char *fmt, ...)
+    DFX_PRINTF(3, 4);
+
 /* ---- Layers: the name is of the layer, "conv_in", without ".weight" ---- */
 
-/* x [..., in], weight [out, in], or a convolution 1x1 -> [..., out] */
+/* x [..., in], weight [out, in], or a convolution 1x1 -> [..., out]; the latter
+   is not shown, because its module gives another shape */
 dfx_array dfx_linear(dfx_net *net, dfx_array x, const char *fmt, ...)
     DFX_PRINTF(3, 4);
 

@@ -28,6 +28,8 @@ typedef struct run {
     dfx_weights weights;
     dfx_index *expected;
     int compared; /* outputs */
+    cJSON *modules;       /* modules.json; NULL: the case has none */
+    const cJSON *module;  /* of them, that is to be seen next; NULL: none */
     dfx_net net;
     dfx_error err;
 } run;
@@ -76,6 +78,86 @@ make_weights(run *r)
            dfx_weights_take(&r->weights, r->index, 0, &r->err) == DFX_OK;
 }
 
+/* What is expected of a module, and it is what was seen. */
+static bool
+module_agrees(const cJSON *row, const float *got, dfx_array x)
+{
+    const cJSON *shape = cJSON_GetArrayItem(row, 1);
+    const cJSON *first = cJSON_GetArrayItem(row, 4);
+    double sum = 0, squares = 0, most = 0, limit, mean;
+    bool good = cJSON_GetArraySize(shape) == (int)x.rank;
+
+    for (uint32_t i = 0; good && i < x.rank; i++)
+        good = cJSON_GetArrayItem(shape, (int)i)->valuedouble ==
+               (double)x.shape[i];
+    for (size_t i = 0; i < x.count; i++) {
+        sum += (double)got[i];
+        most = fmax(most, fabs((double)got[i]));
+    }
+    mean = sum / (double)x.count;
+    for (size_t i = 0; i < x.count; i++)
+        squares += ((double)got[i] - mean) * ((double)got[i] - mean);
+    limit = 1e-4 * most;
+    good = good &&
+           fabs(mean - cJSON_GetArrayItem(row, 2)->valuedouble) <= limit &&
+           fabs(sqrt(squares / (double)x.count) -
+                cJSON_GetArrayItem(row, 3)->valuedouble) <= limit;
+    for (int i = 0; good && i < cJSON_GetArraySize(first); i++)
+        good = fabs((double)got[i] -
+                    cJSON_GetArrayItem(first, i)->valuedouble) <= limit;
+    return good;
+}
+
+/* Modules come in the order of the list, which leaves some out. Those of text
+   encoders may be in a module that the reference's class has no more. */
+static void
+see(void *context, const char *module, dfx_net *net, dfx_array x)
+{
+    static const char front[] = "text_model.";
+    run *r = context;
+    const char *wanted;
+    char what[400];
+    float *got;
+
+    if (r->module == NULL)
+        return;
+    wanted = text_at(r->module, 0);
+    if (strcmp(wanted, module) != 0 &&
+        (strncmp(module, front, sizeof front - 1) != 0 ||
+         strcmp(wanted, module + sizeof front - 1) != 0))
+        return;
+    got = malloc(x.count * sizeof *got);
+    dfx_net_output(net, x, got);
+    snprintf(what, sizeof what, "%s %s", r->name, module);
+    CHECK(module_agrees(r->module, got, x), what);
+    free(got);
+    r->module = r->module->next;
+}
+
+static void
+begin_modules(run *r)
+{
+    char path[600];
+
+    snprintf(path, sizeof path, "%s/%s/modules.json", golden_folder, r->name);
+    if (access(path, R_OK) != 0)
+        return;
+    snprintf(path, sizeof path, "%s/modules.json", r->name);
+    r->modules = golden_json(path);
+    r->module = r->modules->child;
+    r->net.seen = see;
+    r->net.seen_context = r;
+}
+
+static void
+end_modules(run *r)
+{
+    if (r->modules != NULL &&
+        !CHECK(r->module == NULL, "  all of its modules were seen, in order"))
+        printf("# not %s\n", text_at(r->module, 0));
+    cJSON_Delete(r->modules);
+}
+
 static bool
 begin(run *r, const char *name)
 {
@@ -97,6 +179,7 @@ begin(run *r, const char *name)
         return false;
     }
     dfx_net_init(&r->net, &r->weights, &r->err);
+    begin_modules(r);
     return true;
 }
 
@@ -108,6 +191,7 @@ end(run *r)
     CHECK(r->compared ==
               cJSON_GetArraySize(cJSON_GetObjectItem(r->doc, "outputs")),
           "  all of its outputs were compared");
+    end_modules(r);
     dfx_net_fini(&r->net);
     dfx_weights_fini(&r->weights);
     dfx_index_free(r->index);

@@ -51,8 +51,9 @@ attention(dfx_net *net, const dfx_clip_config *config, dfx_array x,
     dfx_array k = dfx_linear(net, x, "%s.self_attn.k_proj", layer);
     dfx_array v = dfx_linear(net, x, "%s.self_attn.v_proj", layer);
 
-    return dfx_linear(net, dfx_attend(net, q, k, v, config->heads, true),
-                      "%s.self_attn.out_proj", layer);
+    x = dfx_linear(net, dfx_attend(net, q, k, v, config->heads, true),
+                   "%s.self_attn.out_proj", layer);
+    return dfx_net_show(net, x, "%s.self_attn", layer);
 }
 
 static dfx_array
@@ -60,7 +61,9 @@ mlp(dfx_net *net, const dfx_clip_config *config, dfx_array x, const char *layer)
 {
     x = dfx_linear(net, x, "%s.mlp.fc1", layer);
     x = dfx_activate(net, x, config->act);
-    return dfx_linear(net, x, "%s.mlp.fc2", layer);
+    dfx_net_show(net, x, "%s.mlp.activation_fn", layer);
+    x = dfx_linear(net, x, "%s.mlp.fc2", layer);
+    return dfx_net_show(net, x, "%s.mlp", layer);
 }
 
 static dfx_array
@@ -73,7 +76,7 @@ encoder_layer(dfx_net *net, const dfx_clip_config *config, dfx_array x,
 
     n = dfx_layer_norm(net, h, config->eps, "%s.layer_norm2", layer);
     h = dfx_add(net, mlp(net, config, n, layer), h);
-    return dfx_net_keep(net, mark, h);
+    return dfx_net_show(net, dfx_net_keep(net, mark, h), "%s", layer);
 }
 
 /* Tokens and the places that they have. */
@@ -97,7 +100,7 @@ embeddings(dfx_net *net, const uint32_t *ids, size_t batch, size_t tokens)
         dfx_net_done(
             net, net->backend->add(row, row, places.data, tokens * x.shape[2]));
     }
-    return x;
+    return dfx_net_show(net, x, "%sembeddings", front);
 }
 
 /* Where the pooled output is: the first eos, or the first of the largest id
@@ -151,7 +154,10 @@ dfx_clip_text(dfx_net *net, const dfx_clip_config *config, const uint32_t *ids,
         snprintf(layer, sizeof layer, "%sencoder.layers.%zu", front_of(net), i);
         out->hidden[i + 1] = encoder_layer(net, config, out->hidden[i], layer);
     }
+    dfx_net_show(net, out->hidden[config->layers], "%sencoder", front_of(net));
     out->last = dfx_clip_final(net, config, out->hidden[config->layers]);
+    if (front_of(net)[0] != '\0')
+        dfx_net_show(net, out->last, "text_model");
     out->pooled = pooled(net, out->last, ids, config->eos);
     if (dfx_net_has(net, "text_projection.weight"))
         out->embeds = dfx_linear(net, out->pooled, "text_projection");

@@ -57,7 +57,7 @@ embed_condition(dfx_net *net, const dfx_controlnet_config *config,
         x = dfx_activate(net, x, DFX_ACT_SILU);
     }
     x = dfx_conv2d(net, x, 1, DFX_PAD_SAME, "%s.conv_out", name);
-    return dfx_net_keep(net, mark, x);
+    return dfx_net_show(net, dfx_net_keep(net, mark, x), "%s", name);
 }
 
 /* [B, C, H, W] -> [B, C, 1, 1], means: a product with ones. */

@@ -47,5 +47,8 @@ dfx_timestep_mlp(dfx_net *net, dfx_array x, dfx_activation act,
                  const char *name)
 {
     x = dfx_linear(net, x, "%s.linear_1", name);
-    return dfx_linear(net, dfx_activate(net, x, act), "%s.linear_2", name);
+    x = dfx_activate(net, x, act);
+    dfx_net_show(net, x, "%s.act", name);
+    x = dfx_linear(net, x, "%s.linear_2", name);
+    return dfx_net_show(net, x, "%s", name);
 }

@@ -31,8 +31,9 @@ up_block(dfx_unet_half *p, dfx_array h, size_t i)
         h = dfx_resize(p->net, h, next.shape[2], next.shape[3]);
         h = dfx_conv2d(p->net, h, 1, DFX_PAD_SAME, "%s.upsamplers.0.conv",
                        block);
+        dfx_net_show(p->net, h, "%s.upsamplers.0", block);
     }
-    return dfx_net_keep(p->net, mark, h);
+    return dfx_net_show(p->net, dfx_net_keep(p->net, mark, h), "%s", block);
 }
 
 /* x + y, as a new array: what is skipped goes on as it is. A residual that was
@@ -83,7 +84,7 @@ dfx_unet(dfx_net *net, const dfx_unet_config *config, const dfx_unet_input *in)
         h = up_block(&p, h, i);
     h = dfx_group_norm(net, h, config->resnet.groups, config->resnet.eps,
                        "conv_norm_out");
-    h = dfx_activate(net, h, config->resnet.act);
+    h = dfx_net_show(net, dfx_activate(net, h, config->resnet.act), "conv_act");
     return dfx_net_keep(net, mark,
                         dfx_conv2d(net, h, 1, DFX_PAD_SAME, "conv_out"));
 }

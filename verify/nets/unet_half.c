@@ -51,6 +51,12 @@ added_embedding(dfx_unet_half *p)
     kind.width = p->config->added_time_width;
     ids = dfx_timesteps(p->net, &kind, p->in->time_ids, p->in->sample.shape[0],
                         p->in->time_id_count);
+    if (p->net->seen != NULL)
+        dfx_net_show(p->net,
+                     dfx_net_reshape(
+                         p->net, ids, 2,
+                         (size_t[]){ids.count / kind.width, kind.width}),
+                     "add_time_proj");
     return dfx_timestep_mlp(p->net, dfx_join(p->net, p->in->text_embeds, ids),
                             DFX_ACT_SILU, "add_embedding");
 }
@@ -63,6 +69,7 @@ embedding(dfx_unet_half *p)
     dfx_array x = dfx_timesteps(p->net, &config->time, p->in->timesteps,
                                 p->in->sample.shape[0], 1);
 
+    dfx_net_show(p->net, x, "time_proj");
     if (config->time_cond)
         x = dfx_add(p->net, x,
                     dfx_linear(p->net, p->in->timestep_cond,
@@ -115,9 +122,10 @@ down_block(dfx_unet_half *p, dfx_array h, size_t level)
     if (level + 1 < config->levels) {
         h = dfx_conv2d(p->net, h, 2, DFX_PAD_SAME, "%s.downsamplers.0.conv",
                        block);
+        dfx_net_show(p->net, h, "%s.downsamplers.0", block);
         push(p, h);
     }
-    return h;
+    return dfx_net_show(p->net, h, "%s", block);
 }
 
 static dfx_array
@@ -131,11 +139,13 @@ mid_block(dfx_unet_half *p, dfx_array h)
     if (config->mid == DFX_MID_NONE)
         return h;
     h = dfx_resnet_block(p->net, &resnet, h, p->emb, "mid_block.resnets.0");
-    if (config->mid == DFX_MID_PLAIN)
-        return h;
-    h = dfx_transformer(p->net, h, p->in->text, resnet.groups, heads, false,
-                        "mid_block.attentions.0");
-    return dfx_resnet_block(p->net, &resnet, h, p->emb, "mid_block.resnets.1");
+    if (config->mid == DFX_MID_ATTENTION) {
+        h = dfx_transformer(p->net, h, p->in->text, resnet.groups, heads, false,
+                            "mid_block.attentions.0");
+        h = dfx_resnet_block(p->net, &resnet, h, p->emb,
+                             "mid_block.resnets.1");
+    }
+    return dfx_net_show(p->net, h, "mid_block");
 }
 
 /* Numbers on the host that the config asks for; arrays check themselves. */

@@ -82,7 +82,8 @@ attention(dfx_net *net, const dfx_vae_config *config, dfx_array x,
 
     t = dfx_linear(net, dfx_attend(net, q, k, v, 1, false), "%s.to_out.0",
                    name);
-    return dfx_net_keep(net, mark, dfx_add(net, dfx_from_tokens(net, t, x), x));
+    t = dfx_add(net, dfx_from_tokens(net, t, x), x);
+    return dfx_net_show(net, dfx_net_keep(net, mark, t), "%s", name);
 }
 
 static dfx_array
@@ -95,7 +96,8 @@ mid(dfx_net *net, const dfx_vae_config *config, dfx_array x, const char *half)
     x = resnet(net, config, x, block, 0);
     if (config->mid_attention)
         x = attention(net, config, x, name);
-    return resnet(net, config, x, block, 1);
+    x = resnet(net, config, x, block, 1);
+    return dfx_net_show(net, x, "%s", block);
 }
 
 static dfx_array
@@ -104,7 +106,9 @@ head(dfx_net *net, const dfx_vae_config *config, dfx_array x, const char *half)
     x = dfx_group_norm(net, x, config->resnet.groups, config->resnet.eps,
                        "%s.conv_norm_out", half);
     x = dfx_activate(net, x, config->resnet.act);
-    return dfx_conv2d(net, x, 1, DFX_PAD_SAME, "%s.conv_out", half);
+    dfx_net_show(net, x, "%s.conv_act", half);
+    x = dfx_conv2d(net, x, 1, DFX_PAD_SAME, "%s.conv_out", half);
+    return dfx_net_show(net, x, "%s", half);
 }
 
 /* The last level keeps its size. */
@@ -117,10 +121,12 @@ down_block(dfx_net *net, const dfx_vae_config *config, dfx_array x, size_t i)
     snprintf(block, sizeof block, "encoder.down_blocks.%zu", i);
     for (size_t j = 0; j < config->layers; j++)
         x = dfx_net_keep(net, mark, resnet(net, config, x, block, j));
-    if (i + 1 < config->levels)
+    if (i + 1 < config->levels) {
         x = dfx_conv2d(net, x, 2, DFX_PAD_AFTER, "%s.downsamplers.0.conv",
                        block);
-    return dfx_net_keep(net, mark, x);
+        dfx_net_show(net, x, "%s.downsamplers.0", block);
+    }
+    return dfx_net_show(net, dfx_net_keep(net, mark, x), "%s", block);
 }
 
 static dfx_array
@@ -135,8 +141,9 @@ up_block(dfx_net *net, const dfx_vae_config *config, dfx_array x, size_t i)
     if (i + 1 < config->levels) {
         x = dfx_resize(net, x, 2 * x.shape[2], 2 * x.shape[3]);
         x = dfx_conv2d(net, x, 1, DFX_PAD_SAME, "%s.upsamplers.0.conv", block);
+        dfx_net_show(net, x, "%s.upsamplers.0", block);
     }
-    return dfx_net_keep(net, mark, x);
+    return dfx_net_show(net, dfx_net_keep(net, mark, x), "%s", block);
 }
 
 dfx_array
