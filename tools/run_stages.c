@@ -134,7 +134,7 @@ static dfx_status
 denoise(run_request *r, dfx_model *model, const dfx_values *in, dfx_values *out,
         dfx_error *err)
 {
-    return dfx_run_denoise(model, in, r->timestep, out, err);
+    return dfx_run_denoise(model, in, r->timestep, out, NULL, err);
 }
 
 int

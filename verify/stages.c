@@ -34,6 +34,29 @@ give(dfx_net *net, dfx_values *out, dfx_array x, const char *name)
     free(numbers);
 }
 
+/* What a module gives, as a value of its name, or of NAME#2 and on. */
+static void
+collect(void *context, const char *module, dfx_net *net, dfx_array x)
+{
+    dfx_values *activations = context;
+    char name[DFX_NET_NAME + 16];
+
+    snprintf(name, sizeof name, "%s", module);
+    for (unsigned n = 2; dfx_values_find(activations, name) != NULL; n++)
+        snprintf(name, sizeof name, "%s#%u", module, n);
+    give(net, activations, x, name);
+}
+
+/* A net whose modules go into activations; NULL: into nothing. */
+static void
+init_seen(dfx_net *net, dfx_weights *weights, dfx_values *activations,
+          dfx_error *err)
+{
+    dfx_net_init(net, weights, err);
+    net->seen = activations != NULL ? collect : NULL;
+    net->seen_context = activations;
+}
+
 /* A value as an array of the net. */
 static dfx_array
 enter(dfx_net *net, const dfx_value *value)
@@ -290,7 +313,7 @@ enter_residuals(dfx_net *net, const dfx_values *in, dfx_unet_input *unet,
 
 static dfx_status
 run_unet(dfx_model_component *component, const dfx_values *in, double timestep,
-         dfx_values *out, dfx_error *err)
+         dfx_values *out, dfx_values *activations, dfx_error *err)
 {
     dfx_array down[DFX_UNET_SKIPS];
     dfx_unet_input unet = {0};
@@ -302,7 +325,7 @@ run_unet(dfx_model_component *component, const dfx_values *in, double timestep,
     DFX_TRY(dfx_unet_configure(&config, component->config, err));
     status = read_host(in, timestep, &config, &host, &unet, err);
     if (status == DFX_OK) {
-        dfx_net_init(&net, &component->weights, err);
+        init_seen(&net, &component->weights, activations, err);
         enter_unet(&net, in, &unet);
         enter_residuals(&net, in, &unet, down);
         give(&net, out, dfx_unet(&net, &config, &unet), "sample");
@@ -327,7 +350,8 @@ number_in(const dfx_values *in, const char *name, float usual)
 
 static dfx_status
 run_controlnet(dfx_model_component *component, const dfx_values *in,
-               double timestep, dfx_values *out, dfx_error *err)
+               double timestep, dfx_values *out, dfx_values *activations,
+               dfx_error *err)
 {
     dfx_controlnet_input control = {
         .scale = number_in(in, "conditioning_scale", 1),
@@ -342,7 +366,7 @@ run_controlnet(dfx_model_component *component, const dfx_values *in,
     DFX_TRY(dfx_controlnet_configure(&config, component->config, err));
     status = read_host(in, timestep, &config.unet, &host, &control.unet, err);
     if (status == DFX_OK) {
-        dfx_net_init(&net, &component->weights, err);
+        init_seen(&net, &component->weights, activations, err);
         enter_unet(&net, in, &control.unet);
         control.cond = enter_named(&net, in, "controlnet_cond");
         dfx_controlnet(&net, &config, &control, &residuals);
@@ -362,17 +386,18 @@ run_controlnet(dfx_model_component *component, const dfx_values *in,
 
 dfx_status
 dfx_run_denoise(dfx_model *model, const dfx_values *in, double timestep,
-                dfx_values *out, dfx_error *err)
+                dfx_values *out, dfx_values *activations, dfx_error *err)
 {
     dfx_model_component *component = dfx_model_find(model, "controlnet");
     dfx_status status;
 
     if (component != NULL && dfx_model_find(model, "unet") == NULL)
-        status = run_controlnet(component, in, timestep, out, err);
+        status =
+            run_controlnet(component, in, timestep, out, activations, err);
     else {
         status = dfx_model_need(model, "unet", &component, err);
         if (status == DFX_OK)
-            status = run_unet(component, in, timestep, out, err);
+            status = run_unet(component, in, timestep, out, activations, err);
     }
     if (status != DFX_OK)
         dfx_error_in_file(err, model->path);

@@ -796,11 +796,14 @@ DFX_API DFX_CHECKED dfx_status dfx_run_encode(dfx_model *model,
  * timestep (unless that is given), encoder_hidden_states, and what the model
  * asks for besides: text_embeds, time_ids, timestep_cond, class_labels,
  * controlnet_cond, conditioning_scale, guess_mode; residuals as down.N, mid.
- * Adds sample, or down.N and mid. timestep: NaN if in has it.
+ * Adds sample, or down.N and mid. timestep: NaN if in has it. activations, if
+ * it is not NULL, gets what each module gives, by its name in the model's files
+ * (conv_in, down_blocks.0.resnets.0, ...); a second call of the same is NAME#2.
  */
 DFX_API DFX_CHECKED dfx_status dfx_run_denoise(dfx_model *model,
                                                const dfx_values *in,
                                                double timestep, dfx_values *out,
+                                               dfx_values *activations,
                                                dfx_error *err);
 
 /* image in -1 .. 1 -> mean, logvar, std; of a tiny autoencoder encoded. */

@@ -356,6 +356,69 @@ test_case(const char *name)
     cJSON_Delete(r.doc);
 }
 
+/* ---- What modules give --------------------------------------------------- */
+
+static const float *
+numbers_of(const dfx_values *values, const char *name, uint64_t count)
+{
+    const dfx_value *value = dfx_values_find(values, name);
+
+    return value != NULL && value->count == count ? value->data : NULL;
+}
+
+/* The last module is the output, each is there as often as it is called, and
+   nothing changes where nobody looks. */
+static void
+test_activations(void)
+{
+    static const float sample[4 * 8 * 8] = {1, -1, 0.5f}, text[7 * 32] = {1, 2};
+    static const char again[] = "down_blocks.0.resnets.0.nonlinearity";
+    dfx_values *in = NULL, *out = NULL, *alone = NULL, *activations = NULL;
+    dfx_model *model = NULL;
+    const float *seen;
+    char name[80];
+    dfx_error err = {.text = ""};
+    bool good = dfx_values_new(&in, &err) == DFX_OK &&
+                dfx_values_new(&out, &err) == DFX_OK &&
+                dfx_values_new(&alone, &err) == DFX_OK &&
+                dfx_values_new(&activations, &err) == DFX_OK &&
+                dfx_values_put(in, &err, DFX_TYPE_F32, 4,
+                               (size_t[]){1, 4, 8, 8}, sample,
+                               "sample") == DFX_OK &&
+                dfx_values_put(in, &err, DFX_TYPE_F32, 3, (size_t[]){1, 7, 32},
+                               text, "encoder_hidden_states") == DFX_OK &&
+                dfx_model_open("sd15", NULL, &model, &err) == DFX_OK &&
+                dfx_run_denoise(model, in, 500, out, activations, &err) ==
+                    DFX_OK &&
+                dfx_run_denoise(model, in, 500, alone, NULL, &err) == DFX_OK;
+
+    if (CHECK(good, "a UNet is watched")) {
+        const float *got = numbers_of(out, "sample", 256);
+
+        seen = numbers_of(activations, "conv_out", 256);
+        CHECK(got != NULL && seen != NULL &&
+                  memcmp(got, seen, 256 * sizeof *got) == 0,
+              "  to its end");
+        seen = numbers_of(alone, "sample", 256);
+        CHECK(got != NULL && seen != NULL &&
+                  memcmp(got, seen, 256 * sizeof *got) == 0,
+              "  which is the same unwatched");
+        CHECK(numbers_of(activations, again, 32 * 8 * 8) != NULL,
+              "  what is called three times");
+        for (int i = 2; i <= 4; i++) {
+            snprintf(name, sizeof name, "%s#%d", again, i);
+            CHECK((dfx_values_find(activations, name) != NULL) == (i < 4),
+                  "  is there three times");
+        }
+    } else
+        printf("# %s: %s\n", err.tensor, err.text);
+    dfx_model_free(model);
+    dfx_values_free(in);
+    dfx_values_free(out);
+    dfx_values_free(alone);
+    dfx_values_free(activations);
+}
+
 static int
 compare_names(const void *a, const void *b)
 {
@@ -379,6 +442,7 @@ main(int argc, char **argv)
     scratch_enter();
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++)
         CHECK(make_model(models[i], models[i]), models[i]);
+    test_activations();
     dir = opendir(golden_folder);
     while (dir != NULL && (entry = readdir(dir)) != NULL && count < 256)
         if (strncmp(entry->d_name, "run_", 4) == 0)
