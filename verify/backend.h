@@ -12,15 +12,25 @@
  *   binary tree over them: 16, 8, 4, 2, 1 (cpu/rows.h).
  * - exp, tanh, erf are those of cpu/elementary.h.
  *
- * Arrays are float, row-major, in the backend's memory. Sizes are the caller's
- * to check: no product of those that describe one array overflows. An operation
- * returns false if memory ran out. out is none of the inputs unless it says so.
+ * Arrays are float, row-major, in the backend's memory. Weights of products and
+ * tables are there as a file stores them, and are decoded as they are used: the
+ * same bits as if all had been float before. Sizes are the caller's to check:
+ * no product of those that describe one array overflows. An operation returns
+ * false if memory ran out. out is none of the inputs unless it says so.
  */
 #ifndef DFX_BACKEND_H
 #define DFX_BACKEND_H
 
 #include "cpu.h"
 #include "error.h"
+#include "types.h"
+
+/* A matrix in the backend's memory; each of its rows, the first dimension, is
+   of whole blocks. The type casts to F32. */
+typedef struct dfx_weight {
+    const void *data;
+    dfx_type type;
+} dfx_weight;
 
 typedef struct dfx_conv {
     size_t batch, in_channels, in_height, in_width;
@@ -47,18 +57,18 @@ typedef enum dfx_activation {
 
 typedef struct dfx_backend {
     const char *name;
-    float *(*alloc)(size_t count); /* at least 1; NULL: memory ran out */
-    void (*release)(float *data);  /* NULL is fine */
-    bool (*write)(float *to, const float *from, size_t count); /* from host */
-    bool (*read)(float *to, const float *from, size_t count);  /* to host */
+    void *(*alloc)(size_t bytes); /* at least 1; NULL: memory ran out */
+    void (*release)(void *data);  /* NULL is fine */
+    bool (*write)(void *to, const void *from, size_t bytes); /* from host */
+    bool (*read)(void *to, const void *from, size_t bytes);  /* to host */
 
     /* x [rows, in], weight [out, in], bias [out] or NULL -> [rows, out] */
-    bool (*linear)(float *out, const float *x, const float *weight,
+    bool (*linear)(float *out, const float *x, dfx_weight weight,
                    const float *bias, size_t rows, size_t in_width,
                    size_t out_width);
     /* x [batch, in_channels, in_height, in_width], weight [out_channels,
        in_channels, kernel, kernel], bias [out_channels] or NULL */
-    bool (*conv2d)(float *out, const float *x, const float *weight,
+    bool (*conv2d)(float *out, const float *x, dfx_weight weight,
                    const float *bias, const dfx_conv *conv);
     /* q [batch, queries, heads * head_size], k and v [batch, keys, same] -> as
        q. Softmax is of the scores times scale. */
@@ -100,7 +110,7 @@ typedef struct dfx_backend {
     bool (*copy)(float *to, size_t to_step, const float *from, size_t from_step,
                  size_t rows, size_t count);
     /* table [any, width], ids in host memory -> [count, width] */
-    bool (*embed)(float *out, const float *table, const uint32_t *ids,
+    bool (*embed)(float *out, dfx_weight table, const uint32_t *ids,
                   size_t count, size_t width);
 } dfx_backend;
 

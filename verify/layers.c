@@ -48,11 +48,12 @@ dfx_array
 dfx_linear(dfx_net *net, dfx_array x, const char *fmt, ...)
 {
     char name[DFX_NET_NAME];
+    dfx_weight stored = {0};
     dfx_array weight, bias, out;
     size_t in;
 
     LAYER_NAME(name, fmt);
-    weight = dfx_net_weight(net, "%s.weight", name);
+    weight = dfx_net_stored(net, &stored, "%s.weight", name);
     if (!fits(net,
               x.rank >= 1 && weight.rank >= 2 &&
                   x.shape[x.rank - 1] == weight.shape[1] &&
@@ -65,9 +66,9 @@ dfx_linear(dfx_net *net, dfx_array x, const char *fmt, ...)
     out.shape[x.rank - 1] = weight.shape[0];
     out = dfx_net_new(net, x.rank, out.shape);
     if (net->status == DFX_OK)
-        dfx_net_done(net, net->backend->linear(out.data, x.data, weight.data,
-                                               bias.data, x.count / in, in,
-                                               weight.shape[0]));
+        dfx_net_done(net,
+                     net->backend->linear(out.data, x.data, stored, bias.data,
+                                          x.count / in, in, weight.shape[0]));
     return weight.rank == 2 ? dfx_net_show(net, out, "%s", name) : out;
 }
 
@@ -83,12 +84,13 @@ dfx_conv2d(dfx_net *net, dfx_array x, size_t stride, dfx_padding padding,
            const char *fmt, ...)
 {
     char name[DFX_NET_NAME];
+    dfx_weight stored = {0};
     dfx_array weight, bias, out;
     size_t before, pads;
     dfx_conv c;
 
     LAYER_NAME(name, fmt);
-    weight = dfx_net_weight(net, "%s.weight", name);
+    weight = dfx_net_stored(net, &stored, "%s.weight", name);
     if (!fits(net,
               x.rank == 4 && weight.rank == 4 &&
                   x.shape[1] == weight.shape[1] &&
@@ -114,8 +116,8 @@ dfx_conv2d(dfx_net *net, dfx_array x, size_t stride, dfx_padding padding,
     out = dfx_net_new(
         net, 4, (size_t[]){c.batch, c.out_channels, c.out_height, c.out_width});
     if (net->status == DFX_OK)
-        dfx_net_done(net, net->backend->conv2d(out.data, x.data, weight.data,
-                                               bias.data, &c));
+        dfx_net_done(
+            net, net->backend->conv2d(out.data, x.data, stored, bias.data, &c));
     return dfx_net_show(net, out, "%s", name);
 }
 
@@ -168,10 +170,11 @@ dfx_embed(dfx_net *net, const uint32_t *ids, size_t batch, size_t tokens,
           const char *fmt, ...)
 {
     char name[DFX_NET_NAME];
+    dfx_weight stored = {0};
     dfx_array table, out;
 
     LAYER_NAME(name, fmt);
-    table = dfx_net_weight(net, "%s.weight", name);
+    table = dfx_net_stored(net, &stored, "%s.weight", name);
     if (!fits(net, table.rank == 2, name))
         return empty;
     for (size_t i = 0; i < batch * tokens; i++)
@@ -180,7 +183,7 @@ dfx_embed(dfx_net *net, const uint32_t *ids, size_t batch, size_t tokens,
                           table.shape[0], (unsigned)ids[i]);
     out = dfx_net_new(net, 3, (size_t[]){batch, tokens, table.shape[1]});
     if (net->status == DFX_OK)
-        dfx_net_done(net, net->backend->embed(out.data, table.data, ids,
+        dfx_net_done(net, net->backend->embed(out.data, stored, ids,
                                               batch * tokens, table.shape[1]));
     return dfx_net_show(net, out, "%s", name);
 }

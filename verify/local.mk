@@ -41,6 +41,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/cpu/ref.c \
 	verify/cpu/rows.h \
 	verify/cpu/table.h \
+	verify/cpu/weight.h \
 	verify/layers.c \
 	verify/lora.c verify/lora.h verify/lora_names.c \
 	verify/model.c verify/model.h \

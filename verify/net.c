@@ -104,7 +104,7 @@ dfx_net_new(dfx_net *net, uint32_t rank, const size_t *shape)
     memcpy(x.shape, shape, rank * sizeof *shape);
     if (dfx_grow(&net->live, &net->live_capacity, net->live_count,
                  sizeof *net->live))
-        x.data = net->backend->alloc(x.count);
+        x.data = net->backend->alloc(x.count * sizeof(float));
     dfx_net_done(net, x.data != NULL);
     if (x.data == NULL)
         return empty;
@@ -119,7 +119,8 @@ dfx_net_input(dfx_net *net, const float *data, uint32_t rank,
     dfx_array x = dfx_net_new(net, rank, shape);
 
     if (x.data != NULL)
-        dfx_net_done(net, net->backend->write(x.data, data, x.count));
+        dfx_net_done(net,
+                     net->backend->write(x.data, data, x.count * sizeof *data));
     return x;
 }
 
@@ -127,7 +128,8 @@ void
 dfx_net_output(dfx_net *net, dfx_array x, float *data)
 {
     if (net->status == DFX_OK)
-        dfx_net_done(net, net->backend->read(data, x.data, x.count));
+        dfx_net_done(net,
+                     net->backend->read(data, x.data, x.count * sizeof *data));
 }
 
 dfx_array
@@ -143,22 +145,18 @@ dfx_net_reshape(dfx_net *net, dfx_array x, uint32_t rank, const size_t *shape)
     return x;
 }
 
+/* The shape of a tensor. */
 static dfx_array
-weight_of(dfx_net *net, dfx_weights_entry *entry)
+shape_of(dfx_net *net, const dfx_expr *expr)
 {
-    const dfx_expr *expr = entry->expr;
     dfx_array x = {.rank = expr->rank};
 
     for (uint32_t i = 0; i < expr->rank && i < DFX_NET_RANK; i++)
         x.shape[i] = (size_t)expr->shape[i];
     x.count = shape_count(expr->rank, x.shape);
-    if (x.count == 0) {
+    if (x.count == 0)
         dfx_net_unfit(net, "it is empty or has too many dimensions");
-        return empty;
-    }
-    net->status = dfx_weights_load(net->weights, entry, net->err);
-    x.data = entry->data;
-    return net->status == DFX_OK ? x : empty;
+    return x.count > 0 ? x : empty;
 }
 
 bool
@@ -173,12 +171,35 @@ dfx_net_has(const dfx_net *net, const char *fmt, ...)
     return dfx_weights_find(net->weights, name) != NULL;
 }
 
+/* Finds a tensor; stored is NULL for one as F32. */
+static dfx_array
+find(dfx_net *net, dfx_weight *stored, const char *name)
+{
+    dfx_weights_entry *entry = dfx_weights_find(net->weights, name);
+    dfx_array x = empty;
+
+    if (entry == NULL)
+        net->status = dfx_fail(net->err, DFX_RULE_RUN_MISSING, DFX_NO_OFFSET,
+                               "the network has no such tensor, which its "
+                               "config calls for");
+    else
+        x = shape_of(net, entry->expr);
+    if (net->status == DFX_OK && stored != NULL)
+        net->status = dfx_weights_store(net->weights, entry, stored, net->err);
+    else if (net->status == DFX_OK)
+        net->status = dfx_weights_load(net->weights, entry, net->err);
+    if (net->status == DFX_OK) {
+        x.data = stored == NULL ? entry->data : NULL;
+        return x;
+    }
+    dfx_error_in_tensor(net->err, name);
+    return empty;
+}
+
 dfx_array
 dfx_net_weight(dfx_net *net, const char *fmt, ...)
 {
     char name[DFX_NET_NAME];
-    dfx_weights_entry *entry;
-    dfx_array x = empty;
     va_list args;
 
     if (net->status != DFX_OK)
@@ -186,16 +207,21 @@ dfx_net_weight(dfx_net *net, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(name, sizeof name, fmt, args);
     va_end(args);
-    entry = dfx_weights_find(net->weights, name);
-    if (entry != NULL)
-        x = weight_of(net, entry);
-    else
-        net->status = dfx_fail(net->err, DFX_RULE_RUN_MISSING, DFX_NO_OFFSET,
-                               "the network has no such tensor, which its "
-                               "config calls for");
+    return find(net, NULL, name);
+}
+
+dfx_array
+dfx_net_stored(dfx_net *net, dfx_weight *stored, const char *fmt, ...)
+{
+    char name[DFX_NET_NAME];
+    va_list args;
+
     if (net->status != DFX_OK)
-        dfx_error_in_tensor(net->err, name);
-    return x;
+        return empty;
+    va_start(args, fmt);
+    vsnprintf(name, sizeof name, fmt, args);
+    va_end(args);
+    return find(net, stored, name);
 }
 
 dfx_array

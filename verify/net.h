@@ -69,6 +69,10 @@ void dfx_net_done(dfx_net *net, bool good);
 bool dfx_net_has(const dfx_net *net, const char *fmt, ...) DFX_PRINTF(2, 3);
 /* The tensor as F32: DFX_RULE_RUN_MISSING if there is none. */
 dfx_array dfx_net_weight(dfx_net *net, const char *fmt, ...) DFX_PRINTF(2, 3);
+/* The tensor's shape, its numbers as they are stored in *stored; the array's
+   data is NULL. The same faults. */
+dfx_array dfx_net_stored(dfx_net *net, dfx_weight *stored, const char *fmt, ...)
+    DFX_PRINTF(3, 4);
 
 /* Tells who looks, if anybody does, what a module gives: out, which it returns.
    Layers tell of themselves; networks tell of what they make of layers. */

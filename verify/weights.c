@@ -19,7 +19,9 @@ dfx_weights_drop(dfx_weights *weights)
 {
     for (size_t i = 0; i < weights->count; i++) {
         weights->backend->release(weights->entries[i].data);
+        weights->backend->release(weights->entries[i].stored);
         weights->entries[i].data = NULL;
+        weights->entries[i].stored = NULL;
     }
 }
 
@@ -103,7 +105,7 @@ dfx_weights_load(dfx_weights *weights, dfx_weights_entry *entry, dfx_error *err)
     status = dfx_expr_cast(&arena, entry->expr, DFX_TYPE_F32, &x, err);
     if (status == DFX_OK) {
         host = reallocarray(NULL, count, sizeof *host);
-        data = backend->alloc(count);
+        data = backend->alloc(count * sizeof *data);
         if (host == NULL || data == NULL)
             status = dfx_fail_nomem(err);
     }
@@ -112,7 +114,7 @@ dfx_weights_load(dfx_weights *weights, dfx_weights_entry *entry, dfx_error *err)
     if (status == DFX_OK && weights->patch != NULL)
         status = weights->patch(weights->context, entry->name, entry->expr,
                                 host, err);
-    if (status == DFX_OK && !backend->write(data, host, count))
+    if (status == DFX_OK && !backend->write(data, host, count * sizeof *data))
         status = dfx_fail_nomem(err);
     free(host);
     dfx_arena_fini(&arena);
@@ -121,4 +123,49 @@ dfx_weights_load(dfx_weights *weights, dfx_weights_entry *entry, dfx_error *err)
     else
         backend->release(data);
     return status;
+}
+
+/* Is a row, the first dimension, of whole blocks that can be decoded? */
+static bool
+storable(const dfx_expr *x)
+{
+    uint32_t unit = dfx_type_unit(x->type).elements;
+
+    return dfx_type_castable(x->type, DFX_TYPE_F32) && x->rank > 0 &&
+           x->shape[0] > 0 && x->elements / x->shape[0] % unit == 0;
+}
+
+dfx_status
+dfx_weights_store(dfx_weights *weights, dfx_weights_entry *entry,
+                  dfx_weight *stored, dfx_error *err)
+{
+    const dfx_backend *backend = weights->backend;
+    const dfx_expr *x = entry->expr;
+    void *host, *data;
+    dfx_status status = DFX_OK;
+
+    if (x->type == DFX_TYPE_F32 || weights->patch != NULL || !storable(x)) {
+        DFX_TRY(dfx_weights_load(weights, entry, err));
+        *stored = (dfx_weight){entry->data, DFX_TYPE_F32};
+        return DFX_OK;
+    }
+    *stored = (dfx_weight){entry->stored, x->type};
+    if (entry->stored != NULL)
+        return DFX_OK;
+    host = malloc((size_t)x->bytes);
+    data = backend->alloc((size_t)x->bytes);
+    if (host == NULL || data == NULL)
+        status = dfx_fail_nomem(err);
+    if (status == DFX_OK)
+        status = dfx_expr_pull(x, 0, x->elements, host, err);
+    if (status == DFX_OK && !backend->write(data, host, (size_t)x->bytes))
+        status = dfx_fail_nomem(err);
+    free(host);
+    if (status != DFX_OK) {
+        backend->release(data);
+        return status;
+    }
+    entry->stored = data;
+    stored->data = data;
+    return DFX_OK;
 }

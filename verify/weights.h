@@ -15,7 +15,8 @@
 typedef struct dfx_weights_entry {
     const char *name;
     const dfx_expr *expr;
-    float *data; /* in the backend's memory; NULL until used */
+    float *data;  /* as F32 in the backend's memory; NULL until used */
+    void *stored; /* as expr's type; the same */
 } dfx_weights_entry;
 
 /* Changes the F32 numbers of a weight as they are read: a LoRA. */
@@ -52,6 +53,11 @@ dfx_weights_entry *dfx_weights_find(const dfx_weights *weights,
 DFX_CHECKED dfx_status dfx_weights_load(dfx_weights *weights,
                                         dfx_weights_entry *entry,
                                         dfx_error *err);
+/* The same as they are stored, if a backend computes with that: rows of whole
+   blocks, nothing that changes them. Else as F32. */
+DFX_CHECKED dfx_status dfx_weights_store(dfx_weights *weights,
+                                         dfx_weights_entry *entry,
+                                         dfx_weight *stored, dfx_error *err);
 /* Forgets the numbers that were read, not the names. */
 void dfx_weights_drop(dfx_weights *weights);
 

@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "backend.h"
+#include "codecs/codec.h"
 #include "cpu/rows.h"
 
 #include "scratch.h"
@@ -17,6 +18,12 @@ enum { ROOM = 1 << 14 };
 static const dfx_backend *const ref = &dfx_backend_ref;
 static float x[ROOM], y[ROOM], z[ROOM], w[ROOM], bias[256], got[ROOM];
 static double want[ROOM];
+
+static dfx_weight
+f32(const float *numbers)
+{
+    return (dfx_weight){numbers, DFX_TYPE_F32};
+}
 
 /* Numbers from -1 to 1. */
 static void
@@ -72,11 +79,11 @@ test_linear(void)
             for (size_t i = 0; i < IN; i++)
                 want[r * OUT + o] += times(x[r * IN + i], w[o * IN + i]);
         }
-    CHECK(ref->linear(got, x, w, bias, ROWS, IN, OUT), "linear");
+    CHECK(ref->linear(got, x, f32(w), bias, ROWS, IN, OUT), "linear");
     close_to((size_t)ROWS * OUT, IN * 0x1p-24, "  near double");
     for (size_t i = 0; i < (size_t)ROWS * OUT; i++)
         want[i] -= (double)bias[i % OUT];
-    CHECK(ref->linear(got, x, w, NULL, ROWS, IN, OUT), "  without bias");
+    CHECK(ref->linear(got, x, f32(w), NULL, ROWS, IN, OUT), "  without bias");
     close_to((size_t)ROWS * OUT, IN * 0x1p-24, "  near double");
     /* 1 + 2^-24 is 1: terms are added in their order, one by one. */
     x[0] = 1.0f;
@@ -84,12 +91,12 @@ test_linear(void)
         x[i] = 0x1p-24f;
     for (size_t i = 0; i < 32; i++)
         w[i] = 1.0f;
-    CHECK(ref->linear(got, x, w, NULL, 1, 32, 1) && got[0] == 1.0f,
+    CHECK(ref->linear(got, x, f32(w), NULL, 1, 32, 1) && got[0] == 1.0f,
           "  k ascends");
     /* (1 + 2^-12)^2 - (1 + 2^-11) = 2^-24, which two roundings lose. */
     x[0] = 1.0f, w[0] = -(1.0f + 0x1p-11f);
     x[1] = 1.0f + 0x1p-12f, w[1] = x[1];
-    CHECK(ref->linear(got, x, w, NULL, 1, 2, 1) && got[0] == 0x1p-24f,
+    CHECK(ref->linear(got, x, f32(w), NULL, 1, 2, 1) && got[0] == 0x1p-24f,
           "  by fma");
 }
 
@@ -138,7 +145,7 @@ test_conv2d(void)
                 for (size_t oy = 0; oy < c->out_height; oy++)
                     for (size_t ox = 0; ox < c->out_width; ox++)
                         want[count++] = conv_at(c, b, o, oy, ox);
-        CHECK(ref->conv2d(got, x, w, bias, c), cases[n].what);
+        CHECK(ref->conv2d(got, x, f32(w), bias, c), cases[n].what);
         close_to(count, 45 * 0x1p-24, "  near double");
     }
 }
@@ -336,7 +343,7 @@ test_moves(void)
     close_to(2 * 4 * 7, 0.0, "  exactly");
     for (size_t i = 0; i < 3 * 5; i++)
         want[i] = (double)x[ids[i / 5] * 5 + i % 5];
-    CHECK(ref->embed(got, x, ids, 3, 5), "rows of a table");
+    CHECK(ref->embed(got, f32(x), ids, 3, 5), "rows of a table");
     close_to(3 * 5, 0.0, "  exactly");
     for (size_t i = 0; i < 4 * 3; i++)
         want[i] = (double)x[i / 3 * 8 + i % 3];
@@ -351,9 +358,9 @@ compute(const dfx_backend *backend, float *out)
     static const dfx_conv conv = {1, 5, 9, 13, 7, 9, 13, 3, 1, 1, 1};
     static const dfx_attention a = {1, 3, 8, 29, 31, 0.3f, false};
     float *at = out;
-    bool good = backend->linear(at, x, w, bias, 13, 70, 9);
+    bool good = backend->linear(at, x, f32(w), bias, 13, 70, 9);
 
-    good &= backend->conv2d(at += 13 * 9, x, w, bias, &conv);
+    good &= backend->conv2d(at += 13 * 9, x, f32(w), bias, &conv);
     good &= backend->attention(at += 7 * 9 * 13, x, y, z, &a);
     good &= backend->group_norm(at += 24 * 29, x, w, bias, 2, 12, 35, 4, 1e-5f);
     good &= backend->layer_norm(at += 2 * 12 * 35, x, w, bias, 9, 70, 1e-5f);
@@ -408,21 +415,95 @@ test_large(void)
 
     fill(a, (size_t)ROWS * IN, 11);
     fill(b, (size_t)ROWS * IN, 12);
-    ref->linear(want_all, a, b, bias, ROWS, IN, OUT);
-    ref->conv2d(want_all + ROWS * OUT, a, b, NULL, &conv);
+    ref->linear(want_all, a, f32(b), bias, ROWS, IN, OUT);
+    ref->conv2d(want_all + ROWS * OUT, a, f32(b), NULL, &conv);
     for (dfx_cpu level = DFX_CPU_AVX2; level <= dfx_cpu_best(); level++) {
         const dfx_backend *backend = dfx_backend_at(level);
 
-        CHECK(backend->linear(got_all, a, b, bias, ROWS, IN, OUT) &&
-                  backend->conv2d(got_all + ROWS * OUT, a, b, NULL, &conv) &&
-                  memcmp(got_all, want_all,
-                         sizeof *a * (ROWS * OUT + PIXELS)) == 0,
-              "large products, the same bits");
+        CHECK(
+            backend->linear(got_all, a, f32(b), bias, ROWS, IN, OUT) &&
+                backend->conv2d(got_all + ROWS * OUT, a, f32(b), NULL, &conv) &&
+                memcmp(got_all, want_all, sizeof *a * (ROWS * OUT + PIXELS)) ==
+                    0,
+            "large products, the same bits");
     }
     free(a);
     free(b);
     free(want_all);
     free(got_all);
+}
+
+/* ---- Weights as they are stored -------------------------------------------
+ */
+
+enum { STORED = 37 * 512 };
+
+/* Numbers of a type, all finite: of floats, or any where none can be made. */
+static void
+make_stored(dfx_type type, void *to)
+{
+    const dfx_codec *codec = dfx_codec_of(type);
+    static float numbers[STORED];
+    unsigned char *bytes = to;
+    uint64_t seed = 21;
+
+    fill(numbers, STORED, 20);
+    if (codec == NULL)
+        dfx_cast(DFX_TYPE_F32, type, numbers, to, STORED);
+    else if (codec->encode == NULL || !codec->encode(numbers, NULL, to, STORED))
+        for (size_t i = 0; i < dfx_type_bytes(type, STORED); i++)
+            bytes[i] = scratch_random(&seed) >> 32 & 0x3f;
+}
+
+static void
+decode_all(dfx_type type, const void *from, float *to)
+{
+    const dfx_codec *codec = dfx_codec_of(type);
+
+    if (codec != NULL)
+        codec->decode(from, to, STORED / codec->unit.elements);
+    else
+        dfx_cast(type, DFX_TYPE_F32, from, to, STORED);
+}
+
+/* What takes a weight, into out; the count. */
+static size_t
+weigh(const dfx_backend *backend, float *out, dfx_weight weight)
+{
+    static const dfx_conv conv = {1, 64, 4, 5, 37, 3, 4, 2, 1, 0, 0};
+    static const uint32_t ids[] = {36, 0, 17, 17};
+    float *at = out;
+    bool good = backend->linear(at, x, weight, bias, 13, 512, 37);
+
+    good &= backend->linear(at += 13 * 37, x, weight, NULL, 2, 512, 37);
+    good &= backend->conv2d(at += 2 * 37, x, weight, bias, &conv);
+    good &= backend->embed(at += 37 * 12, weight, ids, 4, 512);
+    at += 4 * 512;
+    return good ? (size_t)(at - out) : 0;
+}
+
+static void
+test_stored(void)
+{
+    static float numbers[STORED], first[ROOM];
+    static uint64_t bytes[STORED];
+
+    for (dfx_type type = 0; type < DFX_TYPE_COUNT; type++) {
+        bool same = true;
+        size_t count;
+
+        if (!dfx_type_castable(type, DFX_TYPE_F32))
+            continue;
+        fill_all();
+        make_stored(type, bytes);
+        decode_all(type, bytes, numbers);
+        count = weigh(ref, first, f32(numbers));
+        for (dfx_cpu level = DFX_CPU_REF; level <= dfx_cpu_best(); level++)
+            same &= weigh(dfx_backend_at(level), got,
+                          (dfx_weight){bytes, type}) == count &&
+                    memcmp(got, first, count * sizeof *got) == 0;
+        CHECK(same && count > 0 && count <= ROOM, dfx_type_name(type));
+    }
 }
 
 int
@@ -439,5 +520,6 @@ main(void)
     test_threads();
     test_levels();
     test_large();
+    test_stored();
     return tap_end();
 }

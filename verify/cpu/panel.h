@@ -19,7 +19,7 @@ typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 enum {
     PANEL = 2 * LANES,
     TALL = LANES == 16 ? 12 : 6, /* times two: most of the registers */
-    DEPTH = 256,                 /* a panel stays in the first cache */
+    DEPTH = DFX_WEIGHT_PART,     /* a panel stays in the first cache */
     GROUP = 480,                 /* rows of a task: a multiple of both TALLs */
     FEW = 4                      /* rows for which packing b does not pay */
 };
@@ -35,10 +35,11 @@ struct product {
     float *out;
     size_t out_step;
     size_t rows, columns, depth;
-    const float *a; /* rows of depth numbers */
+    dfx_weight a; /* rows of depth numbers */
     size_t a_step;
     pack_fn *pack;
-    const float *b;
+    const float *b;                      /* of pack_columns and pack_pixels */
+    dfx_weight b_rows;                   /* of pack_rows */
     size_t b_step;                       /* of pack_rows and pack_columns */
     const dfx_conv *conv;                /* of pack_pixels */
     const float *row_bias, *column_bias; /* or NULL */
@@ -49,12 +50,18 @@ static void
 pack_rows(const product *p, float *panel, size_t k, size_t depth, size_t column,
           size_t count)
 {
-    for (size_t c = 0; c < PANEL; c++) {
-        const float *from = p->b + (column + c) * p->b_step + k;
+    float room[DEPTH];
+
+    for (size_t c = 0; c < count; c++) {
+        const float *from = dfx_weight_numbers(
+            p->b_rows, (column + c) * p->b_step + k, depth, room);
 
         for (size_t i = 0; i < depth; i++)
-            panel[i * PANEL + c] = c < count ? from[i] : 0.0f;
+            panel[i * PANEL + c] = from[i];
     }
+    for (size_t c = count; c < PANEL; c++)
+        for (size_t i = 0; i < depth; i++)
+            panel[i * PANEL + c] = 0.0f;
 }
 
 /* b[k][c] */
@@ -141,20 +148,41 @@ multiply(size_t rows, float *tile, const float *a, size_t a_step,
     }
 }
 
-/* A panel times rows of a. */
+/* Rows of a, at most TALL, as floats from k on, a_step apart: in room, unless
+   they are floats already. */
+static const float *
+rows_of(const product *p, size_t row, size_t rows, size_t k, size_t depth,
+        float *room, size_t *a_step)
+{
+    *a_step = p->a_step;
+    if (p->a.type == DFX_TYPE_F32)
+        return (const float *)p->a.data + row * p->a_step + k;
+    for (size_t r = 0; r < rows; r++)
+        dfx_weight_numbers(p->a, (row + r) * p->a_step + k, depth,
+                           room + r * DEPTH);
+    *a_step = DEPTH;
+    return room;
+}
+
+/* A panel times rows of a; room has TALL * DEPTH numbers. */
 static void
 multiply_all(const product *p, float *tile, size_t row, size_t rows, size_t k,
-             const float *panel, size_t depth)
+             const float *panel, size_t depth, float *room)
 {
-    const float *a = p->a + row * p->a_step + k;
-    size_t r = 0;
+    for (size_t r = 0, part; r < rows; r += part) {
+        size_t step;
+        const float *a;
 
-    for (; r + TALL <= rows; r += TALL)
-        multiply(TALL, tile + r * PANEL, a + r * p->a_step, p->a_step, panel,
-                 depth);
-    for (; r < rows; r++)
-        multiply(1, tile + r * PANEL, a + r * p->a_step, p->a_step, panel,
-                 depth);
+        part = rows - r < TALL ? rows - r : TALL;
+        a = rows_of(p, row + r, part, k, depth, room, &step);
+        if (part == TALL) {
+            multiply(TALL, tile + r * PANEL, a, step, panel, depth);
+            continue;
+        }
+        for (size_t i = 0; i < part; i++)
+            multiply(1, tile + (r + i) * PANEL, a + i * step, step, panel,
+                     depth);
+    }
 }
 
 static void
@@ -174,7 +202,7 @@ store(const product *p, const float *tile, size_t row, size_t rows,
     }
 }
 
-enum { SCRATCH = (DEPTH + GROUP) * PANEL };
+enum { SCRATCH = (DEPTH + GROUP) * PANEL + TALL * DEPTH };
 
 /* PANEL columns of at most GROUP rows; scratch has SCRATCH numbers. */
 static void
@@ -182,14 +210,15 @@ panel_task(const product *p, size_t row, size_t column, float *scratch)
 {
     size_t rows = p->rows - row < GROUP ? p->rows - row : GROUP;
     size_t columns = p->columns - column < PANEL ? p->columns - column : PANEL;
-    float *panel = scratch, *tile = scratch + DEPTH * PANEL;
+    float *panel = scratch, *tile = panel + DEPTH * PANEL;
+    float *room = tile + GROUP * PANEL;
 
     memset(tile, 0, rows * PANEL * sizeof *tile);
     for (size_t k = 0; k < p->depth; k += DEPTH) {
         size_t depth = p->depth - k < DEPTH ? p->depth - k : DEPTH;
 
         p->pack(p, panel, k, depth, column, columns);
-        multiply_all(p, tile, row, rows, k, panel, depth);
+        multiply_all(p, tile, row, rows, k, panel, depth, room);
     }
     store(p, tile, row, rows, column, columns);
 }
@@ -226,7 +255,7 @@ run_product(const product *p)
 }
 
 static bool
-panel_linear(float *out, const float *x, const float *weight, const float *bias,
+panel_linear(float *out, const float *x, dfx_weight weight, const float *bias,
              size_t rows, size_t in_width, size_t out_width)
 {
     const product p = {
@@ -235,10 +264,10 @@ panel_linear(float *out, const float *x, const float *weight, const float *bias,
         .rows = rows,
         .columns = out_width,
         .depth = in_width,
-        .a = x,
+        .a = {x, DFX_TYPE_F32},
         .a_step = in_width,
         .pack = pack_rows,
-        .b = weight,
+        .b_rows = weight,
         .b_step = in_width,
         .column_bias = bias,
     };
@@ -249,7 +278,7 @@ panel_linear(float *out, const float *x, const float *weight, const float *bias,
 }
 
 static bool
-panel_conv2d(float *out, const float *x, const float *weight, const float *bias,
+panel_conv2d(float *out, const float *x, dfx_weight weight, const float *bias,
              const dfx_conv *conv)
 {
     size_t pixels = conv->out_height * conv->out_width;
@@ -291,10 +320,10 @@ attend_some(float *out, const float *q, const float *k, const float *v,
         .rows = queries,
         .columns = a->keys,
         .depth = a->head_size,
-        .a = q,
+        .a = {q, DFX_TYPE_F32},
         .a_step = width,
         .pack = pack_rows,
-        .b = k,
+        .b_rows = {k, DFX_TYPE_F32},
         .b_step = width,
     };
     const product value = {
@@ -303,7 +332,7 @@ attend_some(float *out, const float *q, const float *k, const float *v,
         .rows = queries,
         .columns = a->head_size,
         .depth = a->keys,
-        .a = scores,
+        .a = {scores, DFX_TYPE_F32},
         .a_step = a->keys,
         .pack = pack_columns,
         .b = v,

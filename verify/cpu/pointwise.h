@@ -5,6 +5,7 @@
  */
 #include "backend.h"
 #include "elementary.h"
+#include "weight.h"
 
 #include <string.h>
 
@@ -149,10 +150,15 @@ plain_copy(float *to, size_t to_step, const float *from, size_t from_step,
 }
 
 static bool
-plain_embed(float *out, const float *table, const uint32_t *ids, size_t count,
+plain_embed(float *out, dfx_weight table, const uint32_t *ids, size_t count,
             size_t width)
 {
-    for (size_t i = 0; i < count; i++)
-        memcpy(out + i * width, table + ids[i] * width, width * sizeof *out);
+    for (size_t i = 0; i < count; i++, out += width) {
+        const float *row =
+            dfx_weight_numbers(table, ids[i] * width, width, out);
+
+        if (row != out)
+            memcpy(out, row, width * sizeof *out);
+    }
     return true;
 }

@@ -6,22 +6,36 @@
  */
 #include "backend.h"
 #include "rows.h"
+#include "weight.h"
 
 #include <stdlib.h>
 
-/* The chain of every product. Steps are between elements. */
+/* The chain of every product goes on from acc. Steps are between elements. */
 static float
-chain(const float *a, const float *b, size_t b_step, size_t count)
+chain(float acc, const float *a, const float *b, size_t b_step, size_t count)
 {
-    float acc = 0.0f;
-
     for (size_t i = 0; i < count; i++)
         acc = fmaf(a[i], b[i * b_step], acc);
     return acc;
 }
 
+/* x times the row of a weight that begins at number first. */
+static float
+weight_chain(const float *x, dfx_weight weight, size_t first, size_t count)
+{
+    float room[DFX_WEIGHT_PART], acc = 0.0f;
+
+    for (size_t k = 0; k < count; k += DFX_WEIGHT_PART) {
+        size_t part = count - k < DFX_WEIGHT_PART ? count - k : DFX_WEIGHT_PART;
+
+        acc = chain(acc, x + k,
+                    dfx_weight_numbers(weight, first + k, part, room), 1, part);
+    }
+    return acc;
+}
+
 static bool
-plain_linear(float *out, const float *x, const float *weight, const float *bias,
+plain_linear(float *out, const float *x, dfx_weight weight, const float *bias,
              size_t rows, size_t in_width, size_t out_width)
 {
 #pragma omp parallel for default(none)                                         \
@@ -29,7 +43,7 @@ plain_linear(float *out, const float *x, const float *weight, const float *bias,
     for (size_t i = 0; i < rows * out_width; i++) {
         size_t r = i / out_width, o = i % out_width;
 
-        out[i] = chain(x + r * in_width, weight + o * in_width, 1, in_width);
+        out[i] = weight_chain(x + r * in_width, weight, o * in_width, in_width);
         if (bias != NULL)
             out[i] += bias[o];
     }
@@ -54,10 +68,10 @@ attend(float *out, const float *q, const float *k, const float *v,
     size_t width = a->heads * a->head_size;
 
     for (size_t j = 0; j < keys; j++)
-        scores[j] = chain(q, k + j * width, 1, a->head_size) * a->scale;
+        scores[j] = chain(0.0f, q, k + j * width, 1, a->head_size) * a->scale;
     dfx_row_softmax(scores, keys);
     for (size_t i = 0; i < a->head_size; i++)
-        out[i] = chain(scores, v + i, width, keys);
+        out[i] = chain(0.0f, scores, v + i, width, keys);
 }
 
 static bool

@@ -25,30 +25,50 @@ conv_element(const float *image, const float *weight, const dfx_conv *c,
     return acc;
 }
 
+static void
+conv_plane(float *out, const float *image, const float *filter,
+           const float *bias, const dfx_conv *c)
+{
+    for (size_t i = 0; i < c->out_height * c->out_width; i++) {
+        out[i] =
+            conv_element(image, filter, c, i / c->out_width, i % c->out_width);
+        if (bias != NULL)
+            out[i] += *bias;
+    }
+}
+
 static bool
-plain_conv2d(float *out, const float *x, const float *weight, const float *bias,
+plain_conv2d(float *out, const float *x, dfx_weight weight, const float *bias,
              const dfx_conv *conv)
 {
     const dfx_conv c = *conv;
     size_t image = c.in_channels * c.in_height * c.in_width;
+    size_t area = c.out_height * c.out_width;
     size_t filter = c.in_channels * c.kernel * c.kernel;
+    bool failed = false;
 
-#pragma omp parallel for default(none)                                         \
-    shared(out, x, weight, bias, c, image, filter)
-    for (size_t row = 0; row < c.batch * c.out_channels * c.out_height; row++) {
-        size_t y = row % c.out_height;
-        size_t o = row / c.out_height % c.out_channels;
-        size_t b = row / c.out_height / c.out_channels;
+#pragma omp parallel default(none)                                             \
+    shared(out, x, weight, bias, c, image, area, filter, failed)
+    {
+        float *room = malloc(filter * sizeof *room);
 
-        for (size_t i = 0; i < c.out_width; i++) {
-            float *to = &out[row * c.out_width + i];
-
-            *to = conv_element(x + b * image, weight + o * filter, &c, y, i);
-            if (bias != NULL)
-                *to += bias[o];
+        if (room == NULL) {
+#pragma omp atomic write
+            failed = true;
         }
+#pragma omp for
+        for (size_t plane = 0; plane < c.batch * c.out_channels; plane++) {
+            size_t o = plane % c.out_channels;
+
+            if (room != NULL)
+                conv_plane(out + plane * area,
+                           x + plane / c.out_channels * image,
+                           dfx_weight_numbers(weight, o * filter, filter, room),
+                           bias != NULL ? &bias[o] : NULL, &c);
+        }
+        free(room);
     }
-    return true;
+    return !failed;
 }
 
 #define BACKEND dfx_backend_ref

@@ -7,23 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static float *
-host_alloc(size_t count)
+static void *
+host_alloc(size_t bytes)
 {
-    return count <= SIZE_MAX / sizeof(float) ? malloc(count * sizeof(float))
-                                             : NULL;
+    return malloc(bytes);
 }
 
 static void
-host_release(float *data)
+host_release(void *data)
 {
     free(data);
 }
 
 static bool
-host_copy(float *to, const float *from, size_t count)
+host_copy(void *to, const void *from, size_t bytes)
 {
-    memcpy(to, from, count * sizeof *to);
+    memcpy(to, from, bytes);
     return true;
 }
 
