@@ -1,4 +1,4 @@
-DIST_FOLDERS += demo/model
+DIST_FOLDERS += demo/model demo/golden
 EXTRA_DIST += demo/README.md demo/check.py demo/demo.sh demo/make_golden.py \
 	demo/rows.py demo/shapes.py demo/sheet.png demo/single.rows.json \
 	demo/single.sha256 demo/train.py

@@ -47,6 +47,7 @@ check_TESTS = \
 	tests/golden/test_codec_errors \
 	tests/golden/test_codecs \
 	tests/golden/test_dduf \
+	tests/golden/test_demo \
 	tests/golden/test_encodings \
 	tests/golden/test_families \
 	tests/golden/test_forms \
