@@ -1,8 +1,7 @@
 /*
  * dfx_run.c - dfx-run: computes what a model makes
  *
- * Commands are in run_image.c and run_stages.c; this file turns a command line
- * into what they get.
+ * Commands are in run_*.c; this file turns a command line into what they get.
  */
 #include <config.h>
 
@@ -21,6 +20,9 @@ static const char *const examples[] = {
     "encode model/ --prompt='a cat' -o text.safetensors",
     "denoise model/unet --inputs=in.safetensors -o out.safetensors",
     "schedule scheduler_config.json --steps=20 --json",
+    "record model/ --prompt='a red circle' -o golden.dfxg",
+    "check model.gguf --golden=golden.dfxg --tolerance=f16 --junit=report.xml",
+    "compare model/ model-q8.gguf --html=compare.html",
     NULL,
 };
 
@@ -30,8 +32,10 @@ static const dfx_tool tool = {
     .usage = "COMMAND [OPTION]... MODEL",
     .purpose = "Run a Stable Diffusion model, the same bits on every machine. "
                "Commands: txt2img, img2img, inpaint, encode, denoise, "
-               "vae-encode, vae-decode, schedule, tokenize.",
-    .exit_status = "0 done, 1 failed, 2 wrong use.",
+               "vae-encode, vae-decode, schedule, tokenize, record, check, "
+               "compare, bench.",
+    .exit_status = "0 done, 1 failed, 2 wrong use; of check: 0 the same, 1 it "
+                   "deviates, 2 could not tell.",
     .examples = examples,
 };
 
@@ -39,16 +43,21 @@ static const struct command {
     const char *name;
     run_command *run;
     dfx_task task;
+    uint32_t steps; /* unless --steps says how many */
 } commands[] = {
-    {"txt2img", run_image, DFX_TASK_TXT2IMG},
-    {"img2img", run_image, DFX_TASK_IMG2IMG},
-    {"inpaint", run_image, DFX_TASK_INPAINT},
-    {"encode", run_encode, DFX_TASK_TXT2IMG},
-    {"denoise", run_denoise, DFX_TASK_TXT2IMG},
-    {"vae-encode", run_vae_encode, DFX_TASK_TXT2IMG},
-    {"vae-decode", run_vae_decode, DFX_TASK_TXT2IMG},
-    {"schedule", run_schedule, DFX_TASK_TXT2IMG},
-    {"tokenize", run_tokenize, DFX_TASK_TXT2IMG},
+    {"txt2img", run_image, DFX_TASK_TXT2IMG, 20},
+    {"img2img", run_image, DFX_TASK_IMG2IMG, 20},
+    {"inpaint", run_image, DFX_TASK_INPAINT, 20},
+    {"encode", run_encode, DFX_TASK_TXT2IMG, 0},
+    {"denoise", run_denoise, DFX_TASK_TXT2IMG, 0},
+    {"vae-encode", run_vae_encode, DFX_TASK_TXT2IMG, 0},
+    {"vae-decode", run_vae_decode, DFX_TASK_TXT2IMG, 0},
+    {"schedule", run_schedule, DFX_TASK_TXT2IMG, 20},
+    {"tokenize", run_tokenize, DFX_TASK_TXT2IMG, 0},
+    {"record", run_record, DFX_TASK_TXT2IMG, 4},
+    {"check", run_check, DFX_TASK_TXT2IMG, 0}, /* the golden says */
+    {"compare", run_compare, DFX_TASK_TXT2IMG, 4},
+    {"bench", run_bench, DFX_TASK_TXT2IMG, 1},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -108,6 +117,11 @@ static const struct {
     MEMBER(IDS,              TEXT,     ids),
     MEMBER(HIDDEN_STATES,    FLAG,     hidden_states),
     MEMBER(SECOND,           FLAG,     second),
+    MEMBER(GOLDEN,           TEXT,     golden),
+    MEMBER(EXACT,            FLAG,     exact),
+    MEMBER(TOLERANCE,        TEXT,     tolerance),
+    MEMBER(JUNIT,            TEXT,     junit),
+    MEMBER(HTML,             TEXT,     html),
     MEMBER(FROM,             TEXT,     open.open.format),
     MEMBER(FAMILY,           TEXT,     open.identify.family),
     MEMBER(VARIANT,          TEXT,     open.open.variant),
@@ -185,7 +199,9 @@ set_member(run_request *r, size_t i, const char *value)
         if (!parse_count(value, 1 << 20, &count))
             return false;
         *(uint32_t *)member = (uint32_t)count;
-        return true;
+        if (count == 0)
+            dfx_usage(&tool, "0 steps make nothing");
+        return count > 0;
     }
     return false;
 }
@@ -241,20 +257,30 @@ apply(run_request *r, dfx_option option, const dfx_args *args)
 
 /* ---- Commands ------------------------------------------------------------ */
 
+const char *const *
+run_operands(const run_request *r, size_t count, const char *what)
+{
+    if (r->operands.count < 1 + count) {
+        dfx_usage(&tool, "%s %s missing", what, count > 1 ? "are" : "is");
+        return NULL;
+    }
+    if (r->operands.count > 1 + count) {
+        dfx_usage(&tool, "what is '%s'? %s is all that %s takes",
+                  r->operands.items[1 + count], what, r->operands.items[0]);
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!dfx_check_path(&tool, r->operands.items[1 + i]))
+            return NULL;
+    return r->operands.items + 1;
+}
+
 const char *
 run_operand(const run_request *r, const char *what)
 {
-    if (r->operands.count < 2) {
-        dfx_usage(&tool, "%s is missing", what);
-        return NULL;
-    }
-    if (r->operands.count > 2) {
-        dfx_usage(&tool, "there is one %s; what is '%s'?", what,
-                  r->operands.items[2]);
-        return NULL;
-    }
-    return dfx_check_path(&tool, r->operands.items[1]) ? r->operands.items[1]
-                                                       : NULL;
+    const char *const *operands = run_operands(r, 1, what);
+
+    return operands != NULL ? operands[0] : NULL;
 }
 
 int
@@ -286,6 +312,8 @@ run(run_request *r)
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0) {
             r->image.task = commands[i].task;
+            if (r->image.steps == 0)
+                r->image.steps = commands[i].steps;
             return commands[i].run(r);
         }
     nearest = dfx_nearest(name, command_at);
@@ -328,7 +356,6 @@ main(int argc, char **argv)
     int status;
 
     dfx_image_request_init(&r.image);
-    r.image.steps = 20;
     r.open.open.temp = dfx_temp_folder();
     dfx_signals_catch();
     status = dfx_finish(tool.name, start(&r, argc, argv));

@@ -3,6 +3,7 @@ noinst_LTLIBRARIES += tools/libtools.la
 tools_libtools_la_SOURCES = \
 	tools/findings.c tools/findings.h \
 	tools/job.c tools/job.h \
+	tools/markup.c tools/markup.h \
 	tools/options.c tools/options.def tools/options.h \
 	tools/progress.c tools/progress.h \
 	tools/report.c tools/report.h \
@@ -38,6 +39,10 @@ dfx_quant_LDADD = tools/libtools.la lib/libdfx.la
 dfx_run_SOURCES = \
 	tools/dfx_run.c \
 	tools/run.h \
+	tools/run_bench.c \
+	tools/run_check.c \
+	tools/run_compare.c tools/run_compare_html.c \
+	tools/run_golden.c \
 	tools/run_image.c \
 	tools/run_stages.c
 dfx_run_LDADD = tools/libtools.la lib/libdfx.la

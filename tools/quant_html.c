@@ -6,6 +6,7 @@
  */
 #include <config.h>
 
+#include "markup.h"
 #include "quant.h"
 
 #include <errno.h>
@@ -23,57 +24,12 @@ enum {
     COLOURS = 8
 };
 
-static const char style[] =
-    ":root{--ink:#1c2430;--soft:#66707f;--line:#d9dee6;--back:#fff;"
-    "--card:#f5f7fa;--c0:#2f6fb3;--c1:#d9822b;--c2:#3a9a5b;--c3:#a6519b;"
-    "--c4:#c2413b;--c5:#2a9aa3;--c6:#8a7430;--c7:#6a6fc9}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#9aa4b2;"
-    "--line:#39424f;--back:#15191f;--card:#1e242c;--c0:#6aa5e3;--c1:#eda458;"
-    "--c2:#67c387;--c3:#cf86c6;--c4:#ea7a74;--c5:#5fc5cd;--c6:#c4ad62;"
-    "--c7:#9da1ee}}"
-    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);"
-    "background:var(--back);max-width:1000px;margin:2rem auto;padding:0 1rem}"
-    "h1{font-size:1.4rem;margin:0;overflow-wrap:anywhere}"
-    "h2{font-size:1.05rem;margin:2rem 0 .4rem}"
-    "p{margin:.2rem 0;color:var(--soft)}"
-    ".cards{display:flex;flex-wrap:wrap;gap:.8rem;margin:1.2rem 0}"
-    ".cards div{background:var(--card);border-radius:8px;padding:.6rem 1rem}"
-    ".cards b{display:block;font-size:1.3rem}"
-    "table{border-collapse:collapse;width:100%;"
-    "font-variant-numeric:tabular-nums}"
-    "th,td{padding:.2rem .5rem;border-bottom:1px solid var(--line);"
-    "text-align:right;white-space:nowrap}"
-    "th{color:var(--soft);font-weight:600}"
-    "td:first-child,th:first-child{text-align:left;white-space:normal;"
-    "overflow-wrap:anywhere}"
-    "svg{width:100%;height:auto;display:block}"
-    "text{font:12px system-ui,sans-serif;fill:var(--soft)}"
-    ".grid{stroke:var(--line)}.before{fill:var(--soft);opacity:.35}"
-    ".key{display:inline-block;margin-right:1.2rem;color:var(--soft)}"
-    ".key i{display:inline-block;width:.8em;height:.8em;border-radius:2px;"
-    "margin-right:.4em}"
-    "summary{cursor:pointer;color:var(--soft);margin-top:1rem}";
-
 typedef struct page {
     FILE *out;
     const dfx_job *job;
     const quant_report *report;
     quant_tallies types, reasons, components;
 } page;
-
-/* Text of a model's: nothing in it is markup. */
-static void
-put_text(FILE *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c < 0x20 || c == 0x7f || strchr("<>&\"'", c) != NULL)
-            fprintf(out, "&#%u;", c < 0x20 || c == 0x7f ? 0xfffdU : c);
-        else
-            putc(c, out);
-    }
-}
 
 static size_t
 type_index(const page *p, const char *type)
@@ -88,12 +44,6 @@ type_index(const page *p, const char *type)
 /* ---- Head ---------------------------------------------------------------- */
 
 static void
-put_card(FILE *out, const char *value, const char *what)
-{
-    fprintf(out, "<div><b>%s</b>%s</div>\n", value, what);
-}
-
-static void
 put_cards(page *p)
 {
     uint64_t bytes = 0, before = 0, after = 0;
@@ -106,20 +56,20 @@ put_cards(page *p)
         after += p->types.items[i].after;
     }
     fprintf(p->out, "<div class=cards>\n");
-    put_card(p->out, dfx_human_bytes(before, human), "before");
-    put_card(p->out, dfx_human_bytes(after, human), "after");
+    dfx_markup_card(p->out, dfx_human_bytes(before, human), "before");
+    dfx_markup_card(p->out, dfx_human_bytes(after, human), "after");
     snprintf(number, sizeof number, "%.1f %%",
              before > 0 ? 100 * (double)after / (double)before : 100);
-    put_card(p->out, number, "of the size");
+    dfx_markup_card(p->out, number, "of the size");
     snprintf(number, sizeof number, "%zu", p->report->count);
-    put_card(p->out, number, "tensors changed");
+    dfx_markup_card(p->out, number, "tensors changed");
     snprintf(number, sizeof number, "%.3f", f.bits);
-    put_card(p->out, number, "bits per weight, of these");
+    dfx_markup_card(p->out, number, "bits per weight, of these");
     snprintf(number, sizeof number, "%.3f %%", 100 * f.relative);
-    put_card(p->out, number, "relative RMSE");
+    dfx_markup_card(p->out, number, "relative RMSE");
     if (isfinite(f.sqnr)) {
         snprintf(number, sizeof number, "%.1f dB", f.sqnr);
-        put_card(p->out, number, "signal to noise");
+        dfx_markup_card(p->out, number, "signal to noise");
     }
     fprintf(p->out, "</div>\n");
 }
@@ -127,16 +77,11 @@ put_cards(page *p)
 static void
 put_head(page *p)
 {
-    fprintf(p->out,
-            "<!doctype html>\n<html lang=en><meta charset=utf-8>\n"
-            "<meta name=viewport content=\"width=device-width\">\n<title>");
-    put_text(p->out, p->job->dst);
-    fprintf(p->out, "</title>\n<style>%s</style>\n<h1>", style);
-    put_text(p->out, p->job->dst);
-    fprintf(p->out, "</h1>\n<p>made of ");
-    put_text(p->out, p->job->src);
+    dfx_markup_head(p->out, p->job->dst);
+    fprintf(p->out, "<p>made of ");
+    dfx_markup_text(p->out, p->job->src);
     fprintf(p->out, " by dfx-quant %s; family ", dfx_version());
-    put_text(p->out, dfx_identity_family(p->job->source.identity));
+    dfx_markup_text(p->out, dfx_identity_family(p->job->source.identity));
     fprintf(p->out, "</p>\n");
     put_cards(p);
 }
@@ -191,7 +136,7 @@ put_bar(const page *p, size_t i, int low, int decades)
             LEFT + step * (double)i, HEIGHT - height,
             step > 3 ? step - 1 : step, height,
             type_index(p, m->type) % COLOURS);
-    put_text(p->out, m->name);
+    dfx_markup_text(p->out, m->name);
     fprintf(p->out, "\n%s, relative RMSE %.5f</title></rect>\n", m->type,
             f.relative);
 }
@@ -242,7 +187,7 @@ put_sizes(const page *p)
 
         fprintf(p->out, "<text x=%d y=%zu text-anchor=end>", NAMES - 10,
                 y + BAR / 2 + 2);
-        put_text(p->out, t->what);
+        dfx_markup_text(p->out, t->what);
         fprintf(p->out,
                 "</text><rect class=before x=%d y=%zu width=%.1f height=%d />"
                 "<rect x=%d y=%zu width=%.1f height=%d "
@@ -311,7 +256,7 @@ put_row(const page *p, const dfx_measurement *m)
     char shape[128];
 
     fprintf(p->out, "<tr><td>");
-    put_text(p->out, m->name);
+    dfx_markup_text(p->out, m->name);
     fprintf(p->out, "<td>%s<td>%s<td>%s<td>%.5f<td>%.3e<td>%.6f",
             dfx_type_name(m->source_type), m->type,
             dfx_shape_print(m->shape, m->rank, shape, sizeof shape), f.relative,
@@ -381,7 +326,7 @@ put_tallies(const page *p, const char *title, const quant_tallies *tallies)
         const quant_tally *t = &tallies->items[i];
 
         fprintf(p->out, "<tr><td>");
-        put_text(p->out, t->what);
+        dfx_markup_text(p->out, t->what);
         fprintf(p->out, "<td>%zu<td>%s", t->tensors,
                 dfx_human_bytes(t->before, human));
         fprintf(p->out, "<td>%s</tr>\n", dfx_human_bytes(t->after, human));

@@ -19,6 +19,8 @@ typedef struct run_request {
     text_list operands, prompts, controls, loras;
     const char *output, *save_latents, *save_tensor, *preview;
     const char *inputs, *ids, *vae;
+    const char *golden, *tolerance, *junit, *html;
+    bool exact;
     double timestep; /* NaN: none was given */
     bool hidden_states, second;
     dfx_model_options open;
@@ -35,11 +37,37 @@ typedef int run_command(run_request *r);
 run_command run_image; /* txt2img, img2img, inpaint: image.task says which */
 run_command run_encode, run_denoise, run_vae_encode, run_vae_decode;
 run_command run_schedule, run_tokenize;
+run_command run_record, run_check, run_compare, run_bench;
 
 /* Where the one operand after the command is; NULL after a message. what: of
    what, "MODEL". */
 const char *run_operand(const run_request *r, const char *what);
+/* The same of two or more of them: those from the first on, count of them. NULL
+   after a message. */
+const char *const *run_operands(const run_request *r, size_t count,
+                                const char *what);
 /* --OPTION is missing: a message, and DFX_EXIT_USAGE. */
 int run_lacks(const run_request *r, const char *option);
+
+/* ---- run_golden.c -------------------------------------------------------- */
+
+/* The recipe of the command line, with its defaults, is in r->image; false
+   after a message: other options stand there that a recipe has no place for. */
+bool run_take_recipe(run_request *r);
+/* A run of the model at path: of first's recipe, or if that is NULL of
+   r->image. *golden is owned. */
+DFX_CHECKED dfx_status run_golden_of(run_request *r, const char *path,
+                                     const dfx_golden *first,
+                                     dfx_golden **golden, dfx_error *err);
+/* A document's head with the recipe: {schema, path, recipe}. */
+cJSON *run_golden_head(const char *path, const dfx_golden *golden);
+/* same, max_abs, relative, cosine. */
+void run_add_distance(cJSON *object, const dfx_distance *distance);
+
+/* ---- run_compare_html.c -------------------------------------------------- */
+
+/* A page of both at path; false: errno says why it could not be written. */
+bool run_compare_html(const char *path, const char *const names[2],
+                      dfx_golden *const goldens[2]);
 
 #endif

@@ -292,8 +292,8 @@ run_image(run_request *r)
         return run_lacks(r, "image");
     if (r->image.task == DFX_TASK_INPAINT && r->image.mask == NULL)
         return run_lacks(r, "mask");
-    if (r->image.steps == 0 || r->image.images == 0)
-        return dfx_usage(r->tool, "--steps and --images are 1 at least");
+    if (r->image.images == 0)
+        return dfx_usage(r->tool, "--images is 1 at least");
     r->image.prompts = r->prompts.items;
     r->image.prompt_count = r->prompts.count;
     r->image.keep_latents = r->save_latents != NULL;

@@ -42,6 +42,9 @@ lib_libdfxcore_la_SOURCES += \
 	verify/cpu/rows.h \
 	verify/cpu/table.h \
 	verify/cpu/weight.h \
+	verify/distance.c \
+	verify/golden.c \
+	verify/golden_file.c verify/golden.h \
 	verify/layers.c \
 	verify/lora.c verify/lora.h verify/lora_names.c \
 	verify/model.c verify/model.h \
@@ -60,6 +63,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/pipelines/conditions.c \
 	verify/pipelines/denoiser.c verify/pipelines/denoiser.h \
 	verify/pipelines/image.c \
+	verify/pipelines/inputs.c \
 	verify/pipelines/noise.c verify/pipelines/noise.h \
 	verify/pipelines/picture_input.c verify/pipelines/picture_input.h \
 	verify/pipelines/run.h \

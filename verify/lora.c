@@ -323,7 +323,7 @@ pull(const dfx_backend *cpu, dfx_arena *arena, const dfx_expr *x, float **out,
 {
     const dfx_expr *cast = NULL;
 
-    *out = cpu->alloc((size_t)x->elements);
+    *out = cpu->alloc((size_t)x->elements * sizeof **out);
     if (*out == NULL)
         return dfx_fail_nomem(err);
     DFX_TRY(dfx_expr_cast(arena, x, DFX_TYPE_F32, &cast, err));
@@ -340,11 +340,11 @@ add_pair(const pair *p, float *numbers, dfx_error *err)
     size_t rows = (size_t)p->up->shape[0];
     size_t columns = (size_t)p->down->elements / rank;
     float *a = NULL, *b = NULL, *product = NULL;
-    float *turned = cpu->alloc(rank * columns);
+    float *turned = cpu->alloc(rank * columns * sizeof *turned);
     dfx_arena arena = {0};
     dfx_status status = DFX_OK;
 
-    product = cpu->alloc(rows * columns);
+    product = cpu->alloc(rows * columns * sizeof *product);
     if (turned == NULL || product == NULL)
         status = dfx_fail_nomem(err);
     if (status == DFX_OK)
@@ -353,7 +353,8 @@ add_pair(const pair *p, float *numbers, dfx_error *err)
         status = pull(cpu, &arena, p->up, &b, err);
     if (status == DFX_OK &&
         !(cpu->transpose(turned, a, 1, rank, columns) &&
-          cpu->linear(product, b, turned, NULL, rows, rank, columns)))
+          cpu->linear(product, b, (dfx_weight){turned, DFX_TYPE_F32}, NULL,
+                      rows, rank, columns)))
         status = dfx_fail_nomem(err);
     for (size_t i = 0; status == DFX_OK && i < rows * columns; i++)
         numbers[i] += p->factor * product[i];

@@ -222,20 +222,44 @@ read_tensor(dfx_values *values, const dfx_tensor *t, dfx_arena *arena,
     return status;
 }
 
+/* The first value of a key; NULL: there is none. */
+static const dfx_meta *
+find_meta(const dfx_index *index, const char *key)
+{
+    for (size_t i = 0; i < index->meta_count; i++)
+        if (strcmp(index->metadata[i].key, key) == 0)
+            return &index->metadata[i];
+    return NULL;
+}
+
 dfx_status
-dfx_values_read(dfx_values *values, const char *path, dfx_error *err)
+dfx_values_load(dfx_values *values, const char *path, const char *key,
+                char **text, dfx_error *err)
 {
     dfx_index *index = NULL;
     dfx_arena arena = {0};
+    const dfx_meta *meta;
     dfx_status status = dfx_open(path, NULL, &index, err);
 
     for (size_t i = 0; status == DFX_OK && i < index->tensor_count; i++)
         status = read_tensor(values, &index->tensors[i], &arena, err);
+    meta = status == DFX_OK && key != NULL ? find_meta(index, key) : NULL;
+    if (meta != NULL) {
+        *text = strdup(meta->value);
+        if (*text == NULL)
+            status = dfx_fail_nomem(err);
+    }
     dfx_arena_fini(&arena);
     dfx_index_free(index);
     if (status != DFX_OK)
         dfx_error_in_file(err, path);
     return status;
+}
+
+dfx_status
+dfx_values_read(dfx_values *values, const char *path, dfx_error *err)
+{
+    return dfx_values_load(values, path, NULL, NULL, err);
 }
 
 static int
@@ -247,7 +271,8 @@ compare_values(const void *a, const void *b)
 }
 
 static dfx_status
-lay_out(const dfx_values *values, dfx_plan *plan, dfx_error *err)
+lay_out(const dfx_values *values, const dfx_values_file *file, dfx_plan *plan,
+        dfx_error *err)
 {
     static const dfx_bundle_component component = {.name = "",
                                                    .weights = "model"};
@@ -269,6 +294,8 @@ lay_out(const dfx_values *values, dfx_plan *plan, dfx_error *err)
         if (status == DFX_OK)
             status = dfx_bundle_add(&bundle, 0, sorted[i]->name, x, err);
     }
+    if (status == DFX_OK && file->key != NULL)
+        status = dfx_bundle_add_meta(&bundle, 0, file->key, file->text, err);
     if (status == DFX_OK)
         status =
             dfx_format_named("safetensors")->lay_out(&bundle, "", plan, err);
@@ -277,21 +304,31 @@ lay_out(const dfx_values *values, dfx_plan *plan, dfx_error *err)
 }
 
 dfx_status
-dfx_values_write(const dfx_values *values, const char *path, bool force,
-                 dfx_error *err)
+dfx_values_save(const dfx_values *values, const dfx_values_file *file,
+                const char *path, dfx_error *err)
 {
     dfx_plan *plan = NULL;
     dfx_status status;
 
     DFX_TRY(dfx_plan_new(path, false, &plan, err));
-    plan->force = force;
-    status = lay_out(values, plan, err);
+    plan->force = file->force;
+    plan->compress = file->compress;
+    status = lay_out(values, file, plan, err);
     if (status == DFX_OK)
         status = dfx_plan_seal(plan, err);
     if (status == DFX_OK)
         status = dfx_plan_run(plan, NULL, err);
     dfx_plan_free(plan);
     return status;
+}
+
+dfx_status
+dfx_values_write(const dfx_values *values, const char *path, bool force,
+                 dfx_error *err)
+{
+    dfx_values_file file = {.force = force};
+
+    return dfx_values_save(values, &file, path, err);
 }
 
 /* ---- Looking up ---------------------------------------------------------- */

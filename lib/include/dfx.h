@@ -931,8 +931,85 @@ DFX_API DFX_CHECKED dfx_status dfx_image_write(
     const dfx_value *image, size_t which, const dfx_image_note *notes,
     size_t note_count, const char *path, bool force, dfx_error *err);
 
+/* The bytes of that file, without texts; *png is owned: free(). */
+DFX_API DFX_CHECKED dfx_status dfx_image_encode(const dfx_value *image,
+                                                size_t which, void **png,
+                                                size_t *size, dfx_error *err);
+
 /* Threads that the runner uses from now on; 0: one a core. */
 DFX_API void dfx_run_threads(unsigned threads);
+
+/* ---- Goldens: what a model gave, to compare others with ------------------ */
+
+/*
+ * What goes into one call of a model's UNet in a run of request, without
+ * guidance: sample (noise of the seed, [1, channels, height, width] of
+ * latents), timestep (500), encoder_hidden_states, and as far as the model
+ * takes them text_embeds, time_ids, timestep_cond.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_run_inputs(dfx_model *model,
+                                              const dfx_image_request *request,
+                                              dfx_values *in, dfx_error *err);
+
+/* A recipe, and what each stage of a run of it gave. */
+typedef struct dfx_golden dfx_golden;
+
+typedef struct dfx_golden_stage {
+    const dfx_value *value;
+    char hash[DFX_HASH_CHARS]; /* SHA-256 of its numbers, little-endian */
+} dfx_golden_stage;
+
+/*
+ * Runs a recipe, which is what these members of request say: one prompt, its
+ * negative, seed, cuda, steps, width, height, guidance, guidance_rescale, eta,
+ * scheduler, clip_skip; step and context serve as in dfx_run_image. ERR_USAGE
+ * if others differ from the defaults. Stages, in this order: what
+ * dfx_run_encode gives; denoise.sample, of one call on dfx_run_inputs;
+ * latents.N after each call of the scheduler; image. *golden is owned:
+ * dfx_golden_free.
+ */
+DFX_API DFX_CHECKED dfx_status dfx_golden_run(dfx_model *model,
+                                              const dfx_image_request *request,
+                                              dfx_golden **golden,
+                                              dfx_error *err);
+/* The same recipe, of that size, on another model. */
+DFX_API DFX_CHECKED dfx_status
+dfx_golden_repeat(const dfx_golden *first, dfx_model *model,
+                  bool (*step)(void *context, const dfx_image_step *step),
+                  void *context, dfx_golden **golden, dfx_error *err);
+/* A zstd frame with a safetensors file of the stages, whose metadata have the
+   recipe and the digests: {"dfx.golden": JSON}. */
+DFX_API DFX_CHECKED dfx_status dfx_golden_write(const dfx_golden *golden,
+                                                const char *path, bool force,
+                                                dfx_error *err);
+/* RUN_GOLDEN if it is none, or its numbers are not those of its digests. */
+DFX_API DFX_CHECKED dfx_status dfx_golden_read(const char *path,
+                                               dfx_golden **golden,
+                                               dfx_error *err);
+DFX_API void dfx_golden_free(dfx_golden *golden); /* NULL is fine */
+/* JSON: {prompt, negative, seed, generator, steps, width, height, cfg ...}. */
+DFX_API const char *dfx_golden_recipe(const dfx_golden *golden);
+/* NULL past the last. */
+DFX_API const dfx_golden_stage *dfx_golden_at(const dfx_golden *golden,
+                                              size_t i);
+DFX_API const dfx_golden_stage *dfx_golden_find(const dfx_golden *golden,
+                                                const char *name);
+
+/* How far a value is from another. */
+typedef struct dfx_distance {
+    bool same; /* type, shape and every bit */
+    /* Of values of one type and shape; else NaN. Infinite where one has a
+       number and the other none. */
+    double max_abs;
+    double relative; /* RMS of the difference by that of the first */
+    double cosine;   /* of the angle between them */
+    double psnr;     /* dB, for numbers from 0 to 1; infinite: no difference */
+    double ssim;     /* of pictures [batch, channels, height, width] with sides
+                        of 7 at least; else NaN */
+} dfx_distance;
+
+DFX_API dfx_distance dfx_value_distance(const dfx_value *first,
+                                        const dfx_value *other);
 
 #ifdef __cplusplus
 }

@@ -74,10 +74,13 @@ pool(dfx_net *net, dfx_array x)
     ones = dfx_net_new(net, 2, (size_t[]){1, area});
     sums = dfx_net_new(net, 4, (size_t[]){x.shape[0], x.shape[1], 1, 1});
     for (size_t i = 0; net->status == DFX_OK && i < area; i++)
-        dfx_net_done(net, net->backend->write(ones.data + i, &(float){1}, 1));
+        dfx_net_done(net, net->backend->write(ones.data + i, &(float){1},
+                                              sizeof(float)));
     if (net->status == DFX_OK)
-        dfx_net_done(net, net->backend->linear(sums.data, x.data, ones.data,
-                                               NULL, rows, area, 1));
+        dfx_net_done(net,
+                     net->backend->linear(sums.data, x.data,
+                                          (dfx_weight){ones.data, DFX_TYPE_F32},
+                                          NULL, rows, area, 1));
     return dfx_scale(net, sums, 1.0f / (float)area);
 }
 

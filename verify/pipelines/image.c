@@ -349,15 +349,36 @@ finish(dfx_run *run, dfx_values *out, dfx_error *err)
                           run->latents, "image");
 }
 
-static dfx_status
-go(dfx_run *run, dfx_values *out, dfx_error *err)
+dfx_status
+dfx_run_prepare(dfx_run *run, dfx_error *err)
 {
     DFX_TRY(dfx_loras_attach(run->model, run->request->loras,
                              run->request->lora_count, &run->loras, err));
     DFX_TRY(know_model(run, err));
     DFX_TRY(know_request(run, err));
     DFX_TRY(open_controls(run, err));
-    DFX_TRY(dfx_run_conditions(run, err));
+    return dfx_run_conditions(run, err);
+}
+
+void
+dfx_run_fini(dfx_run *run)
+{
+    dfx_loras_detach(run->loras);
+    dfx_text_encoders_fini(&run->encoders);
+    dfx_denoiser_fini(&run->denoiser);
+    dfx_scheduler_free(run->scheduler);
+    dfx_values_free(run->given_latents);
+    dfx_values_free(run->given_noise);
+    free(run->latents);
+    free(run->clean);
+    free(run->drawn);
+    free(run->mask);
+}
+
+static dfx_status
+go(dfx_run *run, dfx_values *out, dfx_error *err)
+{
+    DFX_TRY(dfx_run_prepare(run, err));
     DFX_TRY(dfx_run_scheduler(run, err));
     DFX_TRY(dfx_run_start(run, err));
     DFX_TRY(loop(run, out, err));
@@ -371,18 +392,47 @@ dfx_run_image(dfx_model *model, const dfx_image_request *request,
     dfx_run run = {.model = model, .request = request};
     dfx_status status = go(&run, out, err);
 
-    dfx_loras_detach(run.loras);
-    dfx_text_encoders_fini(&run.encoders);
-    dfx_denoiser_fini(&run.denoiser);
-    dfx_scheduler_free(run.scheduler);
-    dfx_values_free(run.given_latents);
-    dfx_values_free(run.given_noise);
-    free(run.latents);
-    free(run.clean);
-    free(run.drawn);
-    free(run.mask);
+    dfx_run_fini(&run);
     if (status != DFX_OK)
         dfx_error_in_file(err, model->path);
+    return status;
+}
+
+static dfx_status
+picture_of(const dfx_value *image, size_t which, dfx_picture *out,
+           dfx_error *err)
+{
+    size_t height, width;
+
+    *out = (dfx_picture){0};
+    if (image->type != DFX_TYPE_F32 || image->rank != 4 ||
+        image->shape[1] != 3 || which >= image->shape[0])
+        return dfx_fail_usage(err,
+                              "that is no picture [batch, 3, height, width]");
+    height = (size_t)image->shape[2];
+    width = (size_t)image->shape[3];
+    return dfx_picture_from_planes((const float *)image->data +
+                                       which * 3 * height * width,
+                                   width, height, out, err);
+}
+
+dfx_status
+dfx_image_encode(const dfx_value *image, size_t which, void **png, size_t *size,
+                 dfx_error *err)
+{
+    dfx_picture picture;
+    dfx_text bytes = {0};
+    dfx_status status = picture_of(image, which, &picture, err);
+
+    if (status == DFX_OK)
+        status = dfx_picture_encode(&picture, NULL, 0, &bytes, err);
+    dfx_picture_fini(&picture);
+    *png = bytes.data;
+    *size = bytes.size;
+    if (status == DFX_OK)
+        return DFX_OK;
+    dfx_text_fini(&bytes);
+    *png = NULL;
     return status;
 }
 
@@ -392,24 +442,15 @@ dfx_image_write(const dfx_value *image, size_t which,
                 const char *path, bool force, dfx_error *err)
 {
     dfx_picture_note texts[DFX_IMAGE_NOTES];
-    dfx_picture picture = {0};
-    size_t height, width;
+    dfx_picture picture;
     dfx_status status;
 
-    if (image->type != DFX_TYPE_F32 || image->rank != 4 ||
-        image->shape[1] != 3 || which >= image->shape[0] ||
-        note_count > DFX_IMAGE_NOTES)
-        return dfx_fail_usage(err,
-                              "that is no picture [batch, 3, height, "
-                              "width] with %d texts at most",
+    if (note_count > DFX_IMAGE_NOTES)
+        return dfx_fail_usage(err, "a picture has %d texts at most",
                               DFX_IMAGE_NOTES);
-    height = (size_t)image->shape[2];
-    width = (size_t)image->shape[3];
     for (size_t i = 0; i < note_count; i++)
         texts[i] = (dfx_picture_note){notes[i].key, notes[i].text};
-    status = dfx_picture_from_planes((const float *)image->data +
-                                         which * 3 * height * width,
-                                     width, height, &picture, err);
+    status = picture_of(image, which, &picture, err);
     if (status == DFX_OK)
         status =
             dfx_picture_save(&picture, texts, note_count, path, force, err);

@@ -40,6 +40,13 @@ typedef struct dfx_run {
     size_t past;          /* and the one after the last */
 } dfx_run;
 
+/* ---- image.c ------------------------------------------------------------- */
+
+/* What the model is, what the request asks of it, and the conditions of both:
+   all that comes before the scheduler. dfx_run_fini in any case. */
+DFX_CHECKED dfx_status dfx_run_prepare(dfx_run *run, dfx_error *err);
+void dfx_run_fini(dfx_run *run);
+
 /* ---- conditions.c -------------------------------------------------------- */
 
 /* Prompts and sizes, into run->denoiser. */
