@@ -77,6 +77,41 @@ pack_columns(const product *p, float *panel, size_t k, size_t depth,
     }
 }
 
+/* count pixels of a plane's row y from x on, counted from the padding's edge,
+   one beside the other. */
+static void
+pack_beside(float *to, const float *plane, const dfx_conv *c, size_t y,
+            size_t x, size_t count)
+{
+    bool inside = y >= c->top && y - c->top < c->in_height;
+    size_t end = c->left + c->in_width; /* of the row */
+    size_t from = x < c->left ? c->left : x;
+    size_t after = x + count < end ? x + count : end;
+
+    if (!inside || from >= after) {
+        memset(to, 0, count * sizeof *to);
+        return;
+    }
+    memset(to, 0, (from - x) * sizeof *to);
+    memcpy(to + (from - x),
+           plane + (y - c->top) * c->in_width + (from - c->left),
+           (after - from) * sizeof *to);
+    memset(to + (after - x), 0, (x + count - after) * sizeof *to);
+}
+
+/* Pixels that come out, from one on within a row, at one place of the kernel;
+   y and x are where that place falls. */
+static void
+pack_some(float *to, const float *plane, const dfx_conv *c, size_t y, size_t x,
+          size_t count)
+{
+    if (c->stride == 1)
+        pack_beside(to, plane, c, y, x, count);
+    else
+        for (size_t i = 0; i < count; i++)
+            to[i] = pixel(plane, c, y, x + i * c->stride);
+}
+
 /* Columns are the pixels that come out, ks are (channel, ky, kx). */
 static void
 pack_pixels(const product *p, float *panel, size_t k, size_t depth,
@@ -84,21 +119,20 @@ pack_pixels(const product *p, float *panel, size_t k, size_t depth,
 {
     const dfx_conv *c = p->conv;
     size_t area = c->kernel * c->kernel;
-    size_t y[PANEL] = {0}, x[PANEL] = {0};
 
-    for (size_t i = 0; i < count; i++) {
-        y[i] = (column + i) / c->out_width * c->stride;
-        x[i] = (column + i) % c->out_width * c->stride;
-    }
-    for (size_t i = 0; i < depth; i++) {
+    for (size_t i = 0; i < depth; i++, panel += PANEL) {
         size_t at = (k + i) % area;
         const float *plane = p->b + (k + i) / area * c->in_height * c->in_width;
 
-        for (size_t j = 0; j < PANEL; j++)
-            panel[i * PANEL + j] = j < count
-                                       ? pixel(plane, c, y[j] + at / c->kernel,
-                                               x[j] + at % c->kernel)
-                                       : 0.0f;
+        for (size_t j = 0, part; j < count; j += part) {
+            size_t y = (column + j) / c->out_width;
+            size_t x = (column + j) % c->out_width;
+
+            part = c->out_width - x < count - j ? c->out_width - x : count - j;
+            pack_some(panel + j, plane, c, y * c->stride + at / c->kernel,
+                      x * c->stride + at % c->kernel, part);
+        }
+        memset(panel + count, 0, (PANEL - count) * sizeof *panel);
     }
 }
 
