@@ -146,6 +146,7 @@ dist_check_SCRIPTS = \
 	tests/tools/forms.sh \
 	tests/tools/gguf.sh \
 	tests/tools/quant.sh \
+	tests/tools/run_check.sh \
 	tests/tools/headers.sh \
 	tests/tools/help.sh \
 	tests/tools/hostile.sh \

@@ -12,14 +12,18 @@
 #include "run.h"
 #include "table.h"
 
-/* Relative errors that a stage may have, at most, by what weights were rounded
-   to on the way. Measured on the model of the demo and on small models of each
-   family, with room for larger ones; the page dfx-run(1) lists them. */
+/*
+ * Relative errors that a stage may have, at most, by what weights were rounded
+ * to on the way. Measured on the model of the demo in four steps, where the
+ * worst stage has 0.024 in BF16, 0.021 in Q8_0, 0.036 in Q5_K, 0.098 in Q4_K,
+ * 0.27 in NF4 and 0.40 in Q4_0; f16 is a fourth of BF16's limit, and f32 is for
+ * sums of another order.
+ */
 static const struct {
     const char *name;
     double limit;
 } classes[] = {
-    {"f32", 1e-4}, {"f16", 1e-2}, {"bf16", 8e-2}, {"q8", 8e-2}, {"q4", 5e-1},
+    {"f32", 1e-4}, {"f16", 1e-2}, {"bf16", 5e-2}, {"q8", 5e-2}, {"q4", 5e-1},
 };
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };

@@ -9,7 +9,7 @@ complete -c dfx-quant -l target-size -x -d 'choose types by their error so that 
 complete -c dfx-quant -l naming -x -a 'sdcpp comfy diffusers' -d 'who reads DST: with all components (default), or the network alone'
 complete -c dfx-quant -l dtype -x -a 'f64 f32 f16 bf16 f8_e4m3 f8_e5m2' -d 'store what is not quantized as TYPE: f16, bf16, f32 (default: as it is)'
 complete -c dfx-quant -s r -l report -d 'measure the error of each tensor and print it'
-complete -c dfx-quant -l html -r -F -d 'write the same as a page with plots'
+complete -c dfx-quant -l html -r -F -d 'write the same as a page to look at'
 complete -c dfx-quant -l to -x -a "(dfx-quant --list-formats 2>/dev/null | string match -rg '^([a-z0-9]\S*)')" -d 'write this format (default: by the name of DST)'
 complete -c dfx-quant -l type-rules -x -d 'the same by name: the first expression that matches a tensor\'s name gives its type'
 complete -c dfx-quant -l only -x -d 'write these components and no others'
