@@ -9,6 +9,7 @@
 #include "nets/clip_text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 dfx_status
@@ -24,6 +25,8 @@ dfx_clip_configure(dfx_clip_config *config, const cJSON *document,
     config->eps = dfx_setting_number(&s, "layer_norm_eps", 1e-5, 0.0, 1.0);
     config->eos =
         (uint32_t)dfx_setting_count(&s, "eos_token_id", 49407, 0, UINT32_MAX);
+    config->learned = NULL;
+    config->learned_count = 0;
     config->act = DFX_ACT_QUICK_GELU;
     if (act != NULL && strcmp(act, "gelu") == 0)
         config->act = DFX_ACT_GELU;
@@ -79,13 +82,67 @@ encoder_layer(dfx_net *net, const dfx_clip_config *config, dfx_array x,
     return dfx_net_show(net, dfx_net_keep(net, mark, h), "%s", layer);
 }
 
+/* Which learned row an id has; learned_count: none. */
+static size_t
+learned_row(const dfx_clip_config *config, uint32_t id)
+{
+    return id >= config->learned_first &&
+                   id - config->learned_first < config->learned_count
+               ? id - config->learned_first
+               : config->learned_count;
+}
+
+static void
+put_learned(dfx_net *net, const dfx_clip_config *config, const uint32_t *ids,
+            dfx_array x)
+{
+    size_t width = config->learned_width;
+
+    if (net->status == DFX_OK && x.shape[2] != width)
+        dfx_net_unfit(net, "what was learned is %zu numbers wide, tokens %zu",
+                      width, x.shape[2]);
+    for (size_t i = 0; net->status == DFX_OK && i < x.count / width; i++) {
+        size_t row = learned_row(config, ids[i]);
+
+        if (row < config->learned_count)
+            dfx_net_done(net, net->backend->write(
+                                  x.data + i * width,
+                                  config->learned + row * width, width));
+    }
+}
+
+/* Rows of the table, and of what was learned besides. */
+static dfx_array
+embed_tokens(dfx_net *net, const dfx_clip_config *config, const uint32_t *ids,
+             size_t batch, size_t tokens, const char *front)
+{
+    uint32_t *known;
+    dfx_array x = {0};
+
+    if (config->learned_count == 0)
+        return dfx_embed(net, ids, batch, tokens,
+                         "%sembeddings.token_embedding", front);
+    known = calloc(batch * tokens + 1, sizeof *known);
+    dfx_net_done(net, known != NULL);
+    if (known == NULL)
+        return x;
+    for (size_t i = 0; i < batch * tokens; i++)
+        if (learned_row(config, ids[i]) == config->learned_count)
+            known[i] = ids[i];
+    x = dfx_embed(net, known, batch, tokens, "%sembeddings.token_embedding",
+                  front);
+    free(known);
+    put_learned(net, config, ids, x);
+    return x;
+}
+
 /* Tokens and the places that they have. */
 static dfx_array
-embeddings(dfx_net *net, const uint32_t *ids, size_t batch, size_t tokens)
+embeddings(dfx_net *net, const dfx_clip_config *config, const uint32_t *ids,
+           size_t batch, size_t tokens)
 {
     const char *front = front_of(net);
-    dfx_array x = dfx_embed(net, ids, batch, tokens,
-                            "%sembeddings.token_embedding", front);
+    dfx_array x = embed_tokens(net, config, ids, batch, tokens, front);
     dfx_array places =
         dfx_net_weight(net, "%sembeddings.position_embedding.weight", front);
 
@@ -147,7 +204,7 @@ dfx_clip_text(dfx_net *net, const dfx_clip_config *config, const uint32_t *ids,
               size_t batch, size_t tokens, dfx_clip_output *out)
 {
     *out = (dfx_clip_output){0};
-    out->hidden[0] = embeddings(net, ids, batch, tokens);
+    out->hidden[0] = embeddings(net, config, ids, batch, tokens);
     for (size_t i = 0; i < config->layers; i++) {
         char layer[DFX_NET_NAME / 2];
 

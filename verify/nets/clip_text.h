@@ -14,9 +14,14 @@ typedef struct dfx_clip_config {
     float eps;
     dfx_activation act;
     uint32_t eos; /* 2: the pooled position is that of the largest id */
+    /* Rows for ids past the table's, of textual inversions. Not in the
+       config: who has some sets them. */
+    const float *learned; /* [learned_count, learned_width]; borrowed; NULL */
+    size_t learned_count, learned_width;
+    uint32_t learned_first; /* the id of the first */
 } dfx_clip_config;
 
-/* From a config.json. */
+/* From a config.json; nothing is learned. */
 DFX_CHECKED dfx_status dfx_clip_configure(dfx_clip_config *config,
                                           const cJSON *document,
                                           dfx_error *err);
@@ -30,7 +35,7 @@ typedef struct dfx_clip_output {
     dfx_array embeds; /* [batch, projection]; empty if the model has none */
 } dfx_clip_output;
 
-/* ids [batch, tokens], all of them below the vocabulary's size. */
+/* ids [batch, tokens], all of them below the vocabulary's size, or learned. */
 void dfx_clip_text(dfx_net *net, const dfx_clip_config *config,
                    const uint32_t *ids, size_t batch, size_t tokens,
                    dfx_clip_output *out);

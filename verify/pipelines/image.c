@@ -58,6 +58,9 @@ know_model(dfx_run *run, dfx_error *err)
 
     DFX_TRY(dfx_denoiser_init(&run->denoiser, run->model, err));
     DFX_TRY(dfx_text_encoders_init(&run->encoders, run->model, err));
+    for (size_t i = 0; i < run->request->embedding_count; i++)
+        DFX_TRY(dfx_text_learn(&run->encoders, run->model,
+                               run->request->embeddings[i], err));
     DFX_TRY(dfx_autoencoder_init(
         &run->vae, run->request->vae != NULL ? run->request->vae : run->model,
         run->request->tiled, err));

@@ -42,9 +42,14 @@ dfx_text_encoders_init(dfx_text_encoders *encoders, const dfx_model *model,
 void
 dfx_text_encoders_fini(dfx_text_encoders *encoders)
 {
-    for (size_t i = 0; i < encoders->count; i++)
+    for (size_t i = 0; i < encoders->count; i++) {
         dfx_clip_tokenizer_free(encoders->items[i].tokenizer);
-    encoders->count = 0;
+        free(encoders->items[i].learned);
+    }
+    for (size_t i = 0; i < encoders->inversion_count; i++)
+        dfx_inversion_fini(&encoders->inversions[i]);
+    free(encoders->inversions);
+    *encoders = (dfx_text_encoders){0};
 }
 
 void
@@ -103,6 +108,90 @@ dfx_text_tokenizer(const dfx_model *model, dfx_text_encoder *encoder,
     free(f.merges);
     cJSON_Delete(f.config);
     cJSON_Delete(f.map);
+    return status;
+}
+
+/* ---- Textual inversions -------------------------------------------------- */
+
+/* The table of an encoder's tokens, of shape [tokens, width]. */
+static dfx_status
+find_table(const dfx_text_encoder *encoder, const dfx_expr **table,
+           dfx_error *err)
+{
+    static const char name[] = "text_model.embeddings.token_embedding.weight";
+    const dfx_weights *weights = &encoder->component->weights;
+    const dfx_weights_entry *entry = dfx_weights_find(weights, name);
+
+    if (entry == NULL) /* as transformers 5 writes it */
+        entry = dfx_weights_find(weights, name + strlen("text_model."));
+    if (entry == NULL || entry->expr->rank != 2 ||
+        entry->expr->shape[0] > UINT32_MAX - (1 << 20))
+        return dfx_fail(err, DFX_RULE_RUN_MISSING, DFX_NO_OFFSET,
+                        "the text encoder has no table of tokens");
+    *table = entry->expr;
+    return DFX_OK;
+}
+
+/* The vectors for an encoder get the ids past its table's and past what it
+   learned before; *fits if there are any. */
+static dfx_status
+learn(const dfx_model *model, dfx_text_encoder *encoder,
+      const dfx_inversion *inversion, bool *fits, dfx_error *err)
+{
+    dfx_clip_config *config = &encoder->config;
+    const dfx_embedding *e;
+    const dfx_expr *table = NULL;
+    float *learned;
+    size_t before = config->learned_count, width;
+
+    DFX_TRY(find_table(encoder, &table, err));
+    width = (size_t)table->shape[1];
+    e = dfx_inversion_for(inversion, width);
+    if (e == NULL)
+        return DFX_OK;
+    config->learned_width = width;
+    config->learned_first = (uint32_t)table->shape[0];
+    DFX_TRY(dfx_text_tokenizer(model, encoder, err));
+    DFX_TRY(dfx_inversion_add(inversion, encoder->tokenizer,
+                              config->learned_first + (uint32_t)before, err));
+    learned = reallocarray(encoder->learned, before + e->count,
+                           width * sizeof *learned);
+    if (learned == NULL)
+        return dfx_fail_nomem(err);
+    memcpy(learned + before * width, e->vectors,
+           e->count * width * sizeof *learned);
+    encoder->learned = learned;
+    config->learned = learned;
+    config->learned_count = before + e->count;
+    *fits = true;
+    return DFX_OK;
+}
+
+dfx_status
+dfx_text_learn(dfx_text_encoders *encoders, const dfx_model *model,
+               const char *path, dfx_error *err)
+{
+    dfx_inversion *inversions = reallocarray(
+        encoders->inversions, encoders->inversion_count + 1, sizeof *inversions);
+    dfx_inversion *own;
+    dfx_status status = DFX_OK;
+    bool fits = false;
+
+    if (inversions == NULL)
+        return dfx_fail_nomem(err);
+    encoders->inversions = inversions;
+    own = &inversions[encoders->inversion_count];
+    DFX_TRY(dfx_inversion_open(path, own, err));
+    encoders->inversion_count++;
+    for (size_t i = 0; status == DFX_OK && i < encoders->count; i++)
+        status = learn(model, &encoders->items[i], own, &fits, err);
+    if (status == DFX_OK && !fits)
+        status = dfx_fail(err, DFX_RULE_RUN_INVERSION, DFX_NO_OFFSET,
+                          "vectors of %zu numbers fit no text encoder of the "
+                          "model",
+                          own->encoder[0].width);
+    if (status != DFX_OK)
+        dfx_error_in_file(err, path);
     return status;
 }
 
@@ -268,31 +357,70 @@ dfx_text_encode_ids(const dfx_text_encoders *encoders, size_t which,
 
 /* ---- Prompts ------------------------------------------------------------- */
 
-static dfx_status
-encode_prompt(dfx_text_encoders *encoders, const dfx_model *model, size_t which,
-              const char *prompt, unsigned clip_skip, dfx_text_states *states,
-              dfx_values *seen, bool hidden_states, dfx_error *err)
+/* The prompt with all tokens of what the encoder learned; free() it. NULL if
+   memory ran out. */
+static char *
+write_out(const dfx_text_encoders *encoders, const dfx_text_encoder *encoder,
+          const char *prompt)
 {
-    dfx_text_encoder *encoder = &encoders->items[which];
-    uint32_t *ids = NULL, *padded;
-    size_t count = 0, length;
+    char *text = strdup(prompt);
+
+    for (size_t i = 0; text != NULL && i < encoders->inversion_count; i++) {
+        const dfx_inversion *inversion = &encoders->inversions[i];
+        dfx_text longer = {0};
+        bool good;
+
+        if (dfx_inversion_for(inversion, encoder->config.learned_width) == NULL)
+            continue;
+        good = dfx_inversion_expand(inversion, text, &longer);
+        free(text);
+        text = good ? longer.data : NULL;
+        if (!good)
+            dfx_text_fini(&longer);
+    }
+    return text;
+}
+
+static dfx_status
+encode_text(dfx_text_encoders *encoders, size_t which, const char *text,
+            unsigned clip_skip, dfx_text_states *states, dfx_values *seen,
+            bool hidden_states, dfx_error *err)
+{
+    const dfx_clip_tokenizer *tokenizer = encoders->items[which].tokenizer;
+    size_t count = 0, length = dfx_clip_specials(tokenizer)->length;
+    uint32_t *ids = NULL, *padded = calloc(length, sizeof *padded);
     dfx_status status;
 
-    DFX_TRY(dfx_text_tokenizer(model, encoder, err));
-    length = dfx_clip_specials(encoder->tokenizer)->length;
-    padded = calloc(length, sizeof *padded);
     if (padded == NULL)
         return dfx_fail_nomem(err);
-    status = dfx_clip_encode(encoder->tokenizer, prompt, strlen(prompt), &ids,
-                             &count, err);
+    status = dfx_clip_encode(tokenizer, text, strlen(text), &ids, &count, err);
     if (status == DFX_OK) {
-        dfx_clip_pad(encoder->tokenizer, ids, count, padded);
+        dfx_clip_pad(tokenizer, ids, count, padded);
         status =
             dfx_text_encode_ids(encoders, which, padded, 1, length, clip_skip,
                                 states, seen, hidden_states, err);
     }
     free(ids);
     free(padded);
+    return status;
+}
+
+static dfx_status
+encode_prompt(dfx_text_encoders *encoders, const dfx_model *model, size_t which,
+              const char *prompt, unsigned clip_skip, dfx_text_states *states,
+              dfx_values *seen, bool hidden_states, dfx_error *err)
+{
+    dfx_text_encoder *encoder = &encoders->items[which];
+    dfx_status status;
+    char *text;
+
+    DFX_TRY(dfx_text_tokenizer(model, encoder, err));
+    text = write_out(encoders, encoder, prompt);
+    if (text == NULL)
+        return dfx_fail_nomem(err);
+    status = encode_text(encoders, which, text, clip_skip, states, seen,
+                         hidden_states, err);
+    free(text);
     return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include "model.h"
 #include "nets/clip_text.h"
+#include "textual_inversion.h"
 #include "tokenizers/clip_bpe.h"
 #include "values.h"
 
@@ -15,6 +16,7 @@ typedef struct dfx_text_encoder {
     dfx_clip_config config;
     dfx_clip_tokenizer *tokenizer; /* owned; NULL until asked for */
     const char *suffix;            /* "", "_2" */
+    float *learned; /* owned: what config.learned is; NULL: none */
 } dfx_text_encoder;
 
 /*
@@ -26,6 +28,8 @@ typedef struct dfx_text_encoders {
     dfx_text_encoder items[2]; /* those that there are, in their order */
     size_t count;
     bool penultimate; /* as SDXL uses them */
+    dfx_inversion *inversions; /* owned; prompts are written with them */
+    size_t inversion_count;
 } dfx_text_encoders;
 
 /* dfx_text_encoders_fini in any case. RUN_MISSING if the model has none. */
@@ -38,6 +42,12 @@ void dfx_text_encoders_fini(dfx_text_encoders *encoders);
 DFX_CHECKED dfx_status dfx_text_tokenizer(const dfx_model *model,
                                           dfx_text_encoder *encoder,
                                           dfx_error *err);
+
+/* A file of a textual inversion: its token is one of prompts from now on, in
+   the encoders that its vectors fit. RUN_INVERSION if they fit none. */
+DFX_CHECKED dfx_status dfx_text_learn(dfx_text_encoders *encoders,
+                                      const dfx_model *model, const char *path,
+                                      dfx_error *err);
 
 /* What conditions a network. Zeroed is empty; dfx_text_fini. */
 typedef struct dfx_text_states {
