@@ -113,6 +113,7 @@ static const struct {
     MEMBER(VAE,              TEXT,     vae),
     MEMBER(TILED,            FLAG,     image.tiled),
     MEMBER(INPUTS,           TEXT,     inputs),
+    MEMBER(ACTIVATIONS,      TEXT,     activations),
     MEMBER(TIMESTEP,         NUMBER,   timestep),
     MEMBER(IDS,              TEXT,     ids),
     MEMBER(HIDDEN_STATES,    FLAG,     hidden_states),

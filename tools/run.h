@@ -18,7 +18,7 @@ typedef struct run_request {
     const dfx_tool *tool;
     text_list operands, prompts, controls, loras;
     const char *output, *save_latents, *save_tensor, *preview;
-    const char *inputs, *ids, *vae;
+    const char *inputs, *activations, *ids, *vae;
     const char *golden, *tolerance, *junit, *html;
     bool exact;
     double timestep; /* NaN: none was given */

@@ -134,7 +134,17 @@ static dfx_status
 denoise(run_request *r, dfx_model *model, const dfx_values *in, dfx_values *out,
         dfx_error *err)
 {
-    return dfx_run_denoise(model, in, r->timestep, out, NULL, err);
+    dfx_values *seen = NULL;
+    dfx_status status = DFX_OK;
+
+    if (r->activations != NULL)
+        status = dfx_values_new(&seen, err);
+    if (status == DFX_OK)
+        status = dfx_run_denoise(model, in, r->timestep, out, seen, err);
+    if (status == DFX_OK && seen != NULL)
+        status = dfx_values_write(seen, r->activations, r->force, err);
+    dfx_values_free(seen);
+    return status;
 }
 
 int

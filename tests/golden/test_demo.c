@@ -188,7 +188,7 @@ test_unet(const dfx_values *parts, const dfx_values *golden)
         in, &err, DFX_TYPE_F32, 3, (size_t[]){1, TOKENS, WIDTH},
         numbers(golden, "embeds", TOKENS * WIDTH), "encoder_hidden_states");
     if (status == DFX_OK)
-        status = dfx_run_denoise(model, in, 501, out, &err);
+        status = dfx_run_denoise(model, in, 501, out, NULL, &err);
     if (good(status, &err, "UNet"))
         compare(numbers(out, "sample", 256), numbers(parts, "unet.out", 256),
                 256, tolerance("unet.out"), "unet.out");

@@ -106,6 +106,10 @@ ok "denoise" dfx-run denoise model/unet --inputs=in.st --timestep=7 -o out.st
 ok "... of the folder gives the same" sh -c \
     'dfx-run denoise model --inputs=in.st --timestep=7 -f -o out2.st &&
     cmp out.st out2.st'
+ok "denoise with what each module gives" dfx-run denoise model \
+    --inputs=in.st --timestep=7 -f -o out2.st --activations=seen.st
+ok "... by name" sh -c \
+    'dfx-inspect --json -t seen.st | jq -e ".tensors | any(.name == \"down_blocks.0.resnets.0.conv1\")"'
 status "denoise without a timestep" 1 dfx-run denoise model --inputs=in.st -o x.st
 ok "... says so" grep -q 'no tensor "timestep"' err
 ok "vae-encode" dfx-run vae-encode model --inputs=in.st -o z.st
