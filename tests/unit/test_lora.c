@@ -230,7 +230,8 @@ check_weight(dfx_model *model, const char *name, const float *wanted,
     float got[16];
 
     if (!CHECK(dfx_weights_load(weights, entry, &err) == DFX_OK &&
-                   weights->backend->read(got, entry->data, count),
+                   weights->backend->read(got, entry->data,
+                                          count * sizeof *got),
                what))
         return;
     CHECK(memcmp(got, wanted, count * sizeof *got) == 0, "  its numbers");

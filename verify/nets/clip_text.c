@@ -107,7 +107,8 @@ put_learned(dfx_net *net, const dfx_clip_config *config, const uint32_t *ids,
         if (row < config->learned_count)
             dfx_net_done(net, net->backend->write(
                                   x.data + i * width,
-                                  config->learned + row * width, width));
+                                  config->learned + row * width,
+                                  width * sizeof *x.data));
     }
 }
 
