@@ -61,9 +61,10 @@ projection(dfx_net *net, dfx_array h, dfx_array like, const char *name,
            const char *end)
 {
     dfx_array out = dfx_linear(net, h, "%s.%s", name, end);
+    dfx_weight stored;
 
     if (net->seen != NULL &&
-        dfx_net_weight(net, "%s.%s.weight", name, end).rank == 4)
+        dfx_net_stored(net, &stored, "%s.%s.weight", name, end).rank == 4)
         dfx_net_show(net, dfx_from_tokens(net, out, like), "%s.%s", name, end);
     return out;
 }

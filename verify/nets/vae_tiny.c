@@ -76,7 +76,8 @@ block(dfx_net *net, const dfx_tiny_config *config, dfx_array x,
         x = dfx_conv2d(net, x, 1, DFX_PAD_SAME, "%s.layers.%zu.skip", half,
                        layer);
     h = dfx_activate(net, dfx_add(net, h, x), config->act);
-    return dfx_net_keep(net, mark, h);
+    return dfx_net_show(net, dfx_net_keep(net, mark, h), "%s.layers.%zu", half,
+                        layer);
 }
 
 /* x + number, changed in place. */
@@ -120,7 +121,7 @@ dfx_tiny_encode(dfx_net *net, const dfx_tiny_config *config, dfx_array image)
         x = dfx_net_keep(net, mark, x);
     }
     x = dfx_conv2d(net, x, 1, DFX_PAD_SAME, "%s.layers.%zu", half, layer);
-    return dfx_net_keep(net, mark, x);
+    return dfx_net_show(net, dfx_net_keep(net, mark, x), "%s", half);
 }
 
 /* 3 tanh(x / 3): few numbers, on the host. */
@@ -149,17 +150,18 @@ dfx_tiny_decode(dfx_net *net, const dfx_tiny_config *config, dfx_array latent)
 
     x = dfx_conv2d(net, x, 1, DFX_PAD_SAME, "%s.layers.%zu", half, layer);
     x = dfx_activate(net, x, config->act);
+    dfx_net_show(net, x, "%s.layers.%zu", half, layer + 1);
     layer += 2;
     for (size_t i = 0; net->status == DFX_OK && i < config->levels; i++) {
         for (size_t j = 0; j < config->decoder_blocks[i]; j++)
             x = block(net, config, x, half, layer++);
         if (i + 1 < config->levels) {
             x = dfx_resize(net, x, 2 * x.shape[2], 2 * x.shape[3]);
-            layer++;
+            dfx_net_show(net, x, "%s.layers.%zu", half, layer++);
         }
         x = dfx_conv2d(net, x, 1, DFX_PAD_SAME, "%s.layers.%zu", half, layer++);
         x = dfx_net_keep(net, mark, x);
     }
     x = shift(net, dfx_scale(net, x, 2.0f), -1.0f);
-    return dfx_net_keep(net, mark, x);
+    return dfx_net_show(net, dfx_net_keep(net, mark, x), "%s", half);
 }
