@@ -18,6 +18,7 @@ AM_TESTS_ENVIRONMENT = \
 noinst_HEADERS = \
 	tests/fuzz/fuzz.h \
 	tests/golden/golden.h \
+	tests/golden/models.h \
 	tests/synth/synth.h \
 	tests/synth/synth_type.h \
 	tests/unit/codec_rows.h \
@@ -60,6 +61,7 @@ check_TESTS = \
 	tests/golden/test_pickle \
 	tests/golden/test_pictures \
 	tests/golden/test_rng \
+	tests/golden/test_stages \
 	tests/golden/test_safetensors \
 	tests/golden/test_schedulers \
 	tests/golden/test_tokenizers \
