@@ -119,6 +119,7 @@ static const struct {
     MEMBER(HIDDEN_STATES,    FLAG,     hidden_states),
     MEMBER(SECOND,           FLAG,     second),
     MEMBER(GOLDEN,           TEXT,     golden),
+    MEMBER(LAYERS,           FLAG,     layers),
     MEMBER(EXACT,            FLAG,     exact),
     MEMBER(TOLERANCE,        TEXT,     tolerance),
     MEMBER(JUNIT,            TEXT,     junit),

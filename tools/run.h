@@ -20,7 +20,7 @@ typedef struct run_request {
     const char *output, *save_latents, *save_tensor, *preview;
     const char *inputs, *activations, *ids, *vae;
     const char *golden, *tolerance, *junit, *html;
-    bool exact;
+    bool exact, layers;
     double timestep; /* NaN: none was given */
     bool hidden_states, second;
     dfx_model_options open;

@@ -91,7 +91,7 @@ has_recipe(const run_request *r)
            r->image.seed != 0 || r->image.steps != 0 || r->image.width != 0 ||
            r->image.scheduler != NULL || !isnan(r->image.guidance) ||
            r->image.clip_skip != 0 || r->controls.count > 0 ||
-           r->loras.count > 0 || r->vae != NULL;
+           r->loras.count > 0 || r->vae != NULL || r->layers;
 }
 
 /* ---- Judging ------------------------------------------------------------- */

@@ -43,9 +43,10 @@ run_golden_of(run_request *r, const char *path, const dfx_golden *first,
     r->image.step = on_step;
     r->image.context = &progress;
     if (status == DFX_OK)
-        status = first != NULL ? dfx_golden_repeat(first, model, on_step,
-                                                   &progress, golden, err)
-                               : dfx_golden_run(model, &r->image, golden, err);
+        status = first != NULL
+                     ? dfx_golden_repeat(first, model, on_step, &progress,
+                                         golden, err)
+                     : dfx_golden_run(model, &r->image, r->layers, golden, err);
     dfx_progress_end(&progress);
     dfx_model_free(model);
     return status;

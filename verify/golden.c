@@ -6,6 +6,7 @@
 #include "golden.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,7 +55,8 @@ text_or_null(const char *text)
 }
 
 static dfx_status
-print_recipe(const dfx_image_request *request, cJSON **out, dfx_error *err)
+print_recipe(const dfx_image_request *request, bool layers, cJSON **out,
+             dfx_error *err)
 {
     dfx_image_request r = *request;
     cJSON *recipe;
@@ -77,7 +79,8 @@ print_recipe(const dfx_image_request *request, cJSON **out, dfx_error *err)
            dfx_doc_set(recipe, "width", dfx_doc_new_int((int64_t)r.width)) &&
            dfx_doc_set(recipe, "height", dfx_doc_new_int((int64_t)r.height)) &&
            dfx_doc_set(recipe, "clip_skip", dfx_doc_new_int(r.clip_skip)) &&
-           dfx_doc_set(recipe, "scheduler", text_or_null(r.scheduler));
+           dfx_doc_set(recipe, "scheduler", text_or_null(r.scheduler)) &&
+           dfx_doc_set(recipe, "layers", cJSON_CreateBool(layers));
     for (size_t i = 0; good && i < NUMBERS; i++) {
         double number = *number_in(&r, i);
 
@@ -143,6 +146,7 @@ dfx_golden_request(const cJSON *recipe, const char **prompt,
         !get_count(recipe, "width", MAX_SIDE, &width) ||
         !get_count(recipe, "height", MAX_SIDE, &height) ||
         !get_count(recipe, "clip_skip", MAX_SKIP, &skip) ||
+        !cJSON_IsBool(dfx_doc_get(recipe, "layers")) ||
         !get_numbers(recipe, out))
         return dfx_fail(err, DFX_RULE_RUN_GOLDEN, DFX_NO_OFFSET,
                         "its recipe lacks a prompt, a seed, steps, a size or "
@@ -239,34 +243,51 @@ dfx_golden_find(const dfx_golden *golden, const char *name)
 
 /* ---- Runs ---------------------------------------------------------------- */
 
-/* One call of the UNet alone, as denoise.sample. */
+/* All of from, as denoise.NAME. */
 static dfx_status
-denoise_once(dfx_model *model, const dfx_image_request *request,
+add_denoised(dfx_values *out, const dfx_values *from, dfx_error *err)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const dfx_value *v = &from->items[i];
+        char name[512];
+
+        snprintf(name, sizeof name, "denoise.%s", v->name);
+        DFX_TRY(dfx_values_add(out, name, v->type, v->rank, v->shape, v->data,
+                               err));
+    }
+    return DFX_OK;
+}
+
+/* One call of the UNet alone. */
+static dfx_status
+denoise_once(dfx_model *model, const dfx_image_request *request, bool layers,
              dfx_values *out, dfx_error *err)
 {
-    dfx_values *in = NULL, *given = NULL;
-    const dfx_value *sample;
+    dfx_values *in = NULL, *given = NULL, *modules = NULL;
     dfx_status status = dfx_values_new(&in, err);
 
     if (status == DFX_OK)
         status = dfx_values_new(&given, err);
     if (status == DFX_OK)
+        status = dfx_values_new(&modules, err);
+    if (status == DFX_OK)
         status = dfx_run_inputs(model, request, in, err);
     if (status == DFX_OK)
-        status = dfx_run_denoise(model, in, NAN, given, NULL, err);
-    if (status == DFX_OK) {
-        sample = dfx_values_at(given, 0);
-        status = dfx_values_add(out, "denoise.sample", sample->type,
-                                sample->rank, sample->shape, sample->data, err);
-    }
+        status = dfx_run_denoise(model, in, NAN, given, layers ? modules : NULL,
+                                 err);
+    if (status == DFX_OK)
+        status = add_denoised(out, modules, err);
+    if (status == DFX_OK)
+        status = add_denoised(out, given, err);
     dfx_values_free(in);
     dfx_values_free(given);
+    dfx_values_free(modules);
     return status;
 }
 
 static dfx_status
-run_stages(dfx_model *model, const dfx_image_request *request, dfx_values *out,
-           dfx_error *err)
+run_stages(dfx_model *model, const dfx_image_request *request, bool layers,
+           dfx_values *out, dfx_error *err)
 {
     dfx_encode_options encode = {
         .prompt = request->prompts[0],
@@ -275,7 +296,7 @@ run_stages(dfx_model *model, const dfx_image_request *request, dfx_values *out,
     };
 
     DFX_TRY(dfx_run_encode(model, &encode, out, err));
-    DFX_TRY(denoise_once(model, request, out, err));
+    DFX_TRY(denoise_once(model, request, layers, out, err));
     return dfx_run_image(model, request, out, err);
 }
 
@@ -310,7 +331,9 @@ run_recipe(cJSON *recipe, dfx_model *model,
         request.keep_latents = true;
         request.step = step;
         request.context = context;
-        status = run_stages(model, &request, golden->values, err);
+        status = run_stages(model, &request,
+                            cJSON_IsTrue(dfx_doc_get(golden->recipe, "layers")),
+                            golden->values, err);
     }
     if (status == DFX_OK)
         status = finish_recipe(golden, err);
@@ -325,13 +348,13 @@ run_recipe(cJSON *recipe, dfx_model *model,
 }
 
 dfx_status
-dfx_golden_run(dfx_model *model, const dfx_image_request *request,
+dfx_golden_run(dfx_model *model, const dfx_image_request *request, bool layers,
                dfx_golden **golden, dfx_error *err)
 {
     cJSON *recipe = NULL;
 
     *golden = NULL;
-    DFX_TRY(print_recipe(request, &recipe, err));
+    DFX_TRY(print_recipe(request, layers, &recipe, err));
     return run_recipe(recipe, model, request->step, request->context, golden,
                       err);
 }

@@ -964,12 +964,13 @@ typedef struct dfx_golden_stage {
  * negative, seed, cuda, steps, width, height, guidance, guidance_rescale, eta,
  * scheduler, clip_skip; step and context serve as in dfx_run_image. ERR_USAGE
  * if others differ from the defaults. Stages, in this order: what
- * dfx_run_encode gives; denoise.sample, of one call on dfx_run_inputs;
- * latents.N after each call of the scheduler; image. *golden is owned:
- * dfx_golden_free.
+ * dfx_run_encode gives; with layers denoise.MODULE of each module of the UNet
+ * in one call on dfx_run_inputs; denoise.sample, which that gives; latents.N
+ * after each call of the scheduler; image. *golden is owned: dfx_golden_free.
  */
 DFX_API DFX_CHECKED dfx_status dfx_golden_run(dfx_model *model,
                                               const dfx_image_request *request,
+                                              bool layers,
                                               dfx_golden **golden,
                                               dfx_error *err);
 /* The same recipe, of that size, on another model. */

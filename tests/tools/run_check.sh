@@ -53,6 +53,7 @@ ok "its picture is that of txt2img" sh -c '
 status "defaults" 0 dfx-run record --json model -o usual.dfxg
 ok "... are said" jq -e '.recipe.prompt == "a photo of a cat" and
     .recipe.steps == 4 and .recipe.width == 64 and .recipe.cfg == null' out
+ok "all modules" dfx-run record -q --layers model -o layers.dfxg
 status "no --output" 2 dfx-run record model
 status "two prompts" 2 dfx-run record model -p a -p b -o x.dfxg
 status "another autoencoder" 2 dfx-run record model --vae=model -o x.dfxg
@@ -99,6 +100,14 @@ for place in \
     rm -r changed
 done
 
+cp -R model changed
+block=down_blocks.1.attentions.0.transformer_blocks.0.attn1
+nudge changed/unet/*.safetensors "$(offset model/unet $block.to_q.weight)"
+status "a bit in the middle" 1 dfx-run check changed --golden=layers.dfxg
+ok "... deviates from that layer on" grep -q \
+    "^changed: deviates, first in denoise.$block.to_q: max-abs" out
+ok "... and not before" test "$(grep -c '^denoise\..* same ' out)" -gt 20
+rm -r changed
 ok "as BF16" dfx-convert -q --dtype=bf16 model bf16
 status "... it deviates" 1 dfx-run check -q bf16 --golden=golden.dfxg
 status "... by what is expected" 0 \
@@ -133,7 +142,7 @@ by_hand() {
     dfx-run check model --golden=hand.safetensors
 }
 q='\"'
-good="{${q}prompt$q:${q}a$q,${q}negative$q:null,${q}scheduler$q:null,${q}generator$q:${q}cpu$q,${q}seed$q:1,${q}steps$q:1,${q}width$q:64,${q}height$q:64,${q}clip_skip$q:0,${q}cfg$q:null,${q}cfg_rescale$q:0,${q}eta$q:0}"
+good="{${q}prompt$q:${q}a$q,${q}negative$q:null,${q}scheduler$q:null,${q}generator$q:${q}cpu$q,${q}seed$q:1,${q}steps$q:1,${q}width$q:64,${q}height$q:64,${q}clip_skip$q:0,${q}cfg$q:null,${q}cfg_rescale$q:0,${q}eta$q:0,${q}layers$q:false}"
 zero=df3f619804a92fdb4057192dc43dd748ea778adc52bc498ce80524c014b81119
 stage="[{${q}name$q:${q}image$q,${q}sha256$q:$q$zero$q}]"
 status "one made by hand" 1 by_hand "$good" "$stage"
@@ -146,7 +155,7 @@ ok "... by rule" grep -qF '[run.golden' err
 status "no stages" 2 by_hand "$good" "[]"
 ok "... by rule" grep -qF '[run.golden' err
 for change in 's/64/-1/' 's/64/1e9/' 's/:1,/:null,/' 's/cpu/3/;s/null/7/' \
-    's/0}/nul}/' 's/prompt/pompt/'; do
+    's/eta/et/' 's/false/0/' 's/prompt/pompt/'; do
     status "a recipe, $change" 2 by_hand "$(echo "$good" | sed "$change")" \
         "$stage"
 done
