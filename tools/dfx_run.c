@@ -21,7 +21,7 @@ static const char *const examples[] = {
     "denoise model/unet --inputs=in.safetensors -o out.safetensors",
     "schedule scheduler_config.json --steps=20 --json",
     "record model/ --prompt='a red circle' -o golden.dfxg",
-    "check model.gguf --golden=golden.dfxg --tolerance=f16 --junit=report.xml",
+    "check model.gguf --golden=golden.dfxg --junit=report.xml",
     "compare model/ model-q8.gguf --html=compare.html",
     NULL,
 };
@@ -34,8 +34,7 @@ static const dfx_tool tool = {
                "Commands: txt2img, img2img, inpaint, encode, denoise, "
                "vae-encode, vae-decode, schedule, tokenize, record, check, "
                "compare, bench.",
-    .exit_status = "0 done, 1 failed, 2 wrong use; of check: 0 the same, 1 it "
-                   "deviates, 2 could not tell.",
+    .exit_status = "0 done, 1 failed or deviates, 2 wrong use or cannot tell.",
     .examples = examples,
 };
 
