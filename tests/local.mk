@@ -103,6 +103,7 @@ check_TESTS = \
 	tests/unit/test_rules \
 	tests/unit/test_scheduler \
 	tests/unit/test_sharded \
+	tests/unit/test_distance \
 	tests/unit/test_similarity \
 	tests/unit/test_spool \
 	tests/unit/test_strided \
