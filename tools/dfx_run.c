@@ -74,7 +74,7 @@ list_add(text_list *list, const char *text)
 /* Options that only set a member, and how. */
 static const struct {
     dfx_option option;
-    enum { FLAG, TEXT, LIST, NUMBER, COUNT, UNSIGNED, WORD32 } how;
+    enum { FLAG, TEXT, LIST, PAIRS, NUMBER, COUNT, UNSIGNED, WORD32 } how;
     size_t member;
 } members[] = {
 /* clang-format off */
@@ -82,6 +82,7 @@ static const struct {
     {DFX_OPTION_##option, how, offsetof(run_request, member)}
     MEMBER(OPERAND,          LIST,     operands),
     MEMBER(OUTPUT,           TEXT,     output),
+    MEMBER(GRID,             FLAG,     grid),
     MEMBER(SAVE_LATENTS,     TEXT,     save_latents),
     MEMBER(SAVE_TENSOR,      TEXT,     save_tensor),
     MEMBER(PREVIEW,          TEXT,     preview),
@@ -127,6 +128,8 @@ static const struct {
     MEMBER(FAMILY,           TEXT,     open.identify.family),
     MEMBER(VARIANT,          TEXT,     open.open.variant),
     MEMBER(ALLOW_UNSAFE,     FLAG,     open.allow_unsafe),
+    MEMBER(CONFIG,           TEXT,     open.identify.config_dir),
+    MEMBER(SET,              PAIRS,     sets),
     MEMBER(FORCE,            FLAG,     force),
     MEMBER(JSON,             FLAG,     json),
     MEMBER(FAMILIES,         FLAG,     list_families),
@@ -182,6 +185,13 @@ set_member(run_request *r, size_t i, const char *value)
         *(const char **)member = value;
         return true;
     case LIST:
+        list_add(member, value);
+        return true;
+    case PAIRS: /* NAME=VALUE */
+        if (strchr(value, '=') == NULL || value[0] == '=') {
+            dfx_usage(&tool, "'%s' should be NAME=VALUE", value);
+            return false;
+        }
         list_add(member, value);
         return true;
     case NUMBER:
@@ -308,6 +318,8 @@ run(run_request *r)
         (r->open.identify.family != NULL &&
          !dfx_check_family(&tool, r->open.identify.family)))
         return DFX_EXIT_USAGE;
+    r->open.identify.set = r->sets.items;
+    r->open.identify.set_count = r->sets.count;
     name = r->operands.items[0];
     dfx_run_threads(r->threads);
     for (size_t i = 0; i < COMMANDS; i++)
@@ -364,6 +376,7 @@ main(int argc, char **argv)
     free(r.prompts.items);
     free(r.controls.items);
     free(r.loras.items);
+    free(r.sets.items);
     dfx_signals_raise();
     return status;
 }

@@ -16,7 +16,7 @@ typedef struct text_list {
 
 typedef struct run_request {
     const dfx_tool *tool;
-    text_list operands, prompts, controls, loras;
+    text_list operands, prompts, controls, loras, sets;
     const char *output, *save_latents, *save_tensor, *preview;
     const char *inputs, *activations, *ids, *vae;
     const char *golden, *tolerance, *junit, *html;
@@ -25,7 +25,7 @@ typedef struct run_request {
     bool hidden_states, second;
     dfx_model_options open;
     dfx_image_request image;
-    bool force, json, quiet, progress, help, version;
+    bool grid, force, json, quiet, progress, help, version;
     bool list_formats, list_families;
     dfx_colour_when colour;
     unsigned threads;

@@ -178,26 +178,93 @@ path_of(const char *output, size_t which, size_t count)
 }
 
 static dfx_status
-write_pictures(const run_request *r, const char *model, const dfx_value *image,
-               dfx_error *err)
+write_picture(const run_request *r, const char *model, const dfx_value *image,
+              size_t which, const char *prompt, const char *path,
+              dfx_error *err)
+{
+    char *text = settings_text(r, model, image, prompt);
+    dfx_image_note note = {"parameters", text};
+    dfx_status status =
+        dfx_image_write(image, which, &note, 1, path, r->force, err);
+
+    if (status == DFX_OK && !r->quiet)
+        dfx_say(r->tool->name, "%s: %llu x %llu", path,
+                (unsigned long long)image->shape[3],
+                (unsigned long long)image->shape[2]);
+    free(text);
+    return status;
+}
+
+static dfx_status
+write_each(const run_request *r, const char *model, const dfx_value *image,
+           dfx_error *err)
 {
     size_t count = (size_t)image->shape[0];
     dfx_status status = DFX_OK;
 
     for (size_t i = 0; status == DFX_OK && i < count; i++) {
-        const char *prompt = r->prompts.items[i / r->image.images];
         char *path = path_of(r->output, i, count);
-        char *text = settings_text(r, model, image, prompt);
-        dfx_image_note note = {"parameters", text};
 
-        status = dfx_image_write(image, i, &note, 1, path, r->force, err);
-        if (status == DFX_OK && !r->quiet)
-            dfx_say(r->tool->name, "%s: %llu x %llu", path,
-                    (unsigned long long)image->shape[3],
-                    (unsigned long long)image->shape[2]);
-        free(text);
+        status =
+            write_picture(r, model, image, i,
+                          r->prompts.items[i / r->image.images], path, err);
         free(path);
     }
+    return status;
+}
+
+/* The prompts, one a line. Owned by the caller. */
+static char *
+all_prompts(const run_request *r)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = dfx_need(open_memstream(&text, &size));
+
+    for (size_t i = 0; i < r->prompts.count; i++)
+        fprintf(out, "%s%s", i > 0 ? "\n" : "", r->prompts.items[i]);
+    if (fclose(out) != 0)
+        dfx_need(NULL);
+    return text;
+}
+
+/* All pictures as one: rows from left to right, as many columns as rows, or one
+ * more, white where none is left. */
+static dfx_status
+write_grid(const run_request *r, const char *model, const dfx_value *image,
+           dfx_error *err)
+{
+    size_t count = (size_t)image->shape[0], columns = 1, rows;
+    size_t height = (size_t)image->shape[2], width = (size_t)image->shape[3];
+    dfx_value grid = *image;
+    const float *from = image->data;
+    float *to;
+    char *prompts;
+    dfx_status status;
+
+    while (columns * columns < count)
+        columns++;
+    rows = (count + columns - 1) / columns;
+    grid.shape[0] = 1;
+    grid.shape[2] = rows * height;
+    grid.shape[3] = columns * width;
+    grid.count = 3 * grid.shape[2] * grid.shape[3];
+    to = dfx_need(reallocarray(NULL, grid.count, sizeof *to));
+    for (size_t i = 0; i < grid.count; i++)
+        to[i] = 1;
+    for (size_t line = 0; line < count * 3 * height; line++) {
+        size_t y = line % height, plane = line / height % 3;
+        size_t i = line / height / 3;
+        size_t row = plane * rows * height + i / columns * height + y;
+
+        memcpy(to + (row * columns + i % columns) * width, from + line * width,
+               width * sizeof *to);
+    }
+    grid.data = to;
+    prompts = all_prompts(r);
+    status = write_picture(r, model, &grid, 0, prompts, r->output, err);
+    free(prompts);
+    free(to);
     return status;
 }
 
@@ -229,7 +296,8 @@ write_all(const run_request *r, const char *model, const dfx_values *out,
     dfx_status status = DFX_OK;
 
     if (r->output != NULL)
-        status = write_pictures(r, model, dfx_values_find(out, "image"), err);
+        status = (r->grid ? write_grid : write_each)(
+            r, model, dfx_values_find(out, "image"), err);
     if (status == DFX_OK && r->save_tensor != NULL)
         status = write_values(out, "image", r->save_tensor, r->force, err);
     if (status == DFX_OK && r->save_latents != NULL)
@@ -288,6 +356,8 @@ run_image(run_request *r)
     if (r->output != NULL && r->image.as_latents)
         return dfx_usage(r->tool, "latents are no picture for --output; "
                                   "--save-tensor takes them");
+    if (r->grid && r->output == NULL)
+        return run_lacks(r, "output");
     if (r->image.task != DFX_TASK_TXT2IMG && r->image.image == NULL)
         return run_lacks(r, "image");
     if (r->image.task == DFX_TASK_INPAINT && r->image.mask == NULL)

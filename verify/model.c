@@ -161,12 +161,17 @@ configure(dfx_model *model, dfx_model_component *c, dfx_error *err)
 
 /* ---- Sources ------------------------------------------------------------- */
 
-/* A source that is a Diffusers folder has the names already. */
+/* A source that is a Diffusers folder has the names and the JSON files
+   already. */
 static dfx_status
-take_folder(dfx_model *model, dfx_error *err)
+take_folder(dfx_model *model, const dfx_identify_options *identify,
+            dfx_error *err)
 {
     const dfx_index *index = model->index;
 
+    if (identify->config_dir != NULL || identify->set_count > 0)
+        return dfx_fail_usage(err, "has its own JSON files; settings are for "
+                                   "single files");
     for (size_t i = 0; i < index->file_count; i++) {
         const dfx_expr *expr = NULL;
 
@@ -230,7 +235,7 @@ fill(dfx_model *model, const dfx_model_options *options, dfx_error *err)
     DFX_TRY(dfx_open(model->path, &options->open, &model->index, err));
     DFX_TRY(dfx_source_check(model->index, options->allow_unsafe, err));
     if (model->index->file_count > 0)
-        DFX_TRY(take_folder(model, err));
+        DFX_TRY(take_folder(model, &options->identify, err));
     else
         DFX_TRY(take_converted(model, &options->identify, options->allow_unsafe,
                                err));

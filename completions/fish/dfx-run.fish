@@ -1,6 +1,7 @@
 # fish completion for dfx-run, made by completion.awk
 
 complete -c dfx-run -s o -l output -r -F -d 'write the picture or the tensors to FILE (of several pictures: FILE-1 and so on)'
+complete -c dfx-run -l grid -d 'put all pictures of the run into FILE side by side'
 complete -c dfx-run -l save-latents -r -F -d 'write the latents after each step as latents.0, latents.1 ...'
 complete -c dfx-run -l save-tensor -r -F -d 'write the picture as the tensor image, numbers from 0 to 1'
 complete -c dfx-run -l preview -r -F -d 'write the first picture as it is after each step to FILE'
@@ -52,6 +53,8 @@ complete -c dfx-run -l variant -x -d 'read the weight files of a folder that hav
 complete -c dfx-run -l key -x -d 'of a checkpoint that nests: take the tensors under NAME (state_dict, params_ema ...; / is everything)'
 complete -c dfx-run -l max-expanded -x -d 'let compressed input become SIZE: 20GB (default: 64 times its size, at least 1GiB)'
 complete -c dfx-run -l allow-unsafe -d 'convert the tensors of a source that an audit does not call safe, too'
+complete -c dfx-run -l config -r -F -d 'take the JSON files of components from FOLDER'
+complete -c dfx-run -l set -x -d 'set a field of a component\'s config (repeatable)'
 complete -c dfx-run -s j -l jobs -x -d 'use N threads'
 complete -c dfx-run -l json -d 'print one JSON document instead of text'
 complete -c dfx-run -l families -d 'list the families of models'

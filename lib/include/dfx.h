@@ -722,9 +722,7 @@ typedef struct dfx_model dfx_model;
 typedef struct dfx_model_options {
     dfx_open_options open;
     dfx_identify_options identify;
-    bool allow_unsafe;  /* of what an audit does not call safe, too */
-    const char *config; /* config.json of a source that is one component and has
-                           none beside it; NULL */
+    bool allow_unsafe; /* of what an audit does not call safe, too */
 } dfx_model_options;
 
 /* options may be NULL. *model is owned: dfx_model_free. */
