@@ -1,14 +1,19 @@
 #!/bin/sh
-# demo.sh - there and back with the model of this folder, every step checked
+# demo.sh - what dfx does, on the model of this folder, every step checked
 #
-# Usage: demo.sh [DEMO-FOLDER]   with dfx-convert and dfx-inspect in PATH
+# Usage: demo.sh [DEMO-FOLDER [OUT-FOLDER]]   with the tools of dfx in PATH
 #
-# Diffusers folder -> single file -> Diffusers folder in a temporary place.
-# Prints each command before it runs; ends with status 1 at the first surprise.
+# Through every format and back, the same pictures from each, what fewer bits
+# cost, and a sheet of pictures: OUT-FOLDER/sheet.png. Works in a temporary
+# place, prints each command before it runs, and ends with status 1 at the first
+# surprise.
 set -eu
 demo=$(cd "${1:-$(dirname "$0")}" && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+out=${2:-$tmp/out}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -16,9 +21,21 @@ step() {
     printf '\n== %s\n' "$*"
 }
 
+# Prints the command as one would type it.
 run() {
-    printf '$ %s\n' "$*"
+    printf '$'
+    for word; do
+        case $word in
+        *' '*) printf " '%s'" "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
+    printf '\n'
     "$@"
+}
+
+digest() {
+    sha256sum "$1" | cut -d' ' -f1
 }
 
 fail() {
@@ -33,7 +50,6 @@ same() {
 
 cp -R "$demo/model" "$tmp/model"
 chmod -R u+w "$tmp/model"
-xz -d "$tmp/model/tokenizer/vocab.json.xz" "$tmp/model/tokenizer/merges.txt.xz"
 cd "$tmp"
 
 step "A Diffusers folder"
@@ -48,8 +64,7 @@ echo "... $(wc -l <plan) lines"
 step "To the single file that the reference script writes"
 run dfx-convert --plain model plain.safetensors
 want=$(cut -d' ' -f1 "$demo/single.sha256")
-got=$(sha256sum plain.safetensors | cut -d' ' -f1)
-same "$got" "$want" "SHA-256 of plain.safetensors and of the reference's file"
+same "$(digest plain.safetensors)" "$want" "SHA-256 of plain.safetensors and of the reference's file"
 
 step "To a single file from which the same folder can be made again"
 run dfx-convert --verify model single.safetensors
@@ -77,4 +92,56 @@ same "$(content model.json)" "$(content single.json)" "content"
 step "No difference between the two"
 run dfx-inspect --diff model single.safetensors
 
-printf '\ndemo: all equal\n'
+step "Through every other format, and back to a folder"
+run dfx-convert single.safetensors model.ckpt
+run dfx-convert model.ckpt model.dduf
+run dfx-convert model.dduf model.gguf
+run dfx-convert model.gguf whole
+run diff -rq model whole || fail "the folder did not come back as it was"
+echo "model and whole: the same files, byte for byte"
+run dfx-convert model model.safetensors.zst
+run dfx-convert --to=bin model bin
+
+step "The same pictures from each, to the last bit"
+pictures() {
+    run dfx-run txt2img -q --seed=7 --steps=4 --cfg=4 \
+        --prompt="a red circle on a blue background" \
+        --prompt="two green stars" --save-tensor="$@"
+}
+pictures folder.image model
+for source in single.safetensors model.ckpt model.dduf model.gguf \
+    model.safetensors.zst bin; do
+    pictures "$source.image" "$source"
+    same "$(digest "$source.image")" "$(digest folder.image)" pictures
+done
+echo "plain.safetensors does not say what the configs say, so they are given:"
+pictures plain.image --config=model plain.safetensors
+same "$(digest plain.image)" "$(digest folder.image)" pictures
+
+step "Fewer bits, and what they cost"
+for type in q8_0 q5_0 q4_0; do
+    run dfx-quant -q --type=$type model $type.gguf
+    set -- dfx-run compare --seed=7 --cfg=4 \
+        --prompt="a red circle on a blue background" model $type.gguf
+    run "$@" | tee cost | sed -n '1p;$p'
+    grep -q PSNR cost || fail "nothing was compared"
+done
+
+step "A sheet of pictures, one try each"
+set --
+for prompt in "a red circle on a white background" \
+    "a large blue square on a yellow background" \
+    "a small green triangle on a black background" \
+    "two orange circles on a gray background" \
+    "a large yellow star on a blue background" \
+    "a purple ring on a pink background" \
+    "a white cross on a red background" "two pink stars on a purple background" \
+    "a large gray triangle on an orange background" \
+    "a black ring on a green background" "a small red square" \
+    "two blue crosses on a white background"; do
+    set -- "$@" "--prompt=$prompt"
+done
+run dfx-run txt2img --grid --force --seed=1 --steps=20 --cfg=4 "$@" \
+    --output="$out/sheet.png" model
+
+printf '\ndemo: all equal; the pictures are in %s/sheet.png\n' "$out"

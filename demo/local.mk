@@ -5,4 +5,4 @@ EXTRA_DIST += demo/README.md demo/check.py demo/demo.sh demo/make_golden.py \
 
 demo: all
 	@PATH="$(abs_builddir):$$PATH" $(SHELL) $(srcdir)/demo/demo.sh \
-	    $(srcdir)/demo
+	    $(srcdir)/demo demo-out

@@ -261,11 +261,12 @@ fuzz: # in a build of its own, by clang
 endif
 
 # The tests that run the tools, with the tools under valgrind. Those about time,
-# memory and signals would measure valgrind.
+# memory and signals would measure valgrind, and the demo take hours.
 VALGRIND = valgrind -q --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --error-exitcode=99
-VALGRIND_TESTS = $(filter-out %/add_family.sh %/add_format.sh %/disk_full.sh \
-	%/headers.sh %/kill.sh %/layers.sh %/lists.sh %/mandoc.sh %/rss.sh \
+VALGRIND_TESTS = $(filter-out %/add_family.sh %/add_format.sh %/demo.sh \
+	%/disk_full.sh %/headers.sh %/kill.sh %/layers.sh %/lists.sh \
+	%/mandoc.sh %/rss.sh \
 	%/signals.sh %/symbols.sh %/terminal.sh,$(dist_check_SCRIPTS))
 .PHONY: valgrind
 valgrind: all
@@ -279,4 +280,4 @@ valgrind: all
 	$(MAKE) check TESTS='$(VALGRIND_TESTS)' \
 	    TOOLS_FIRST='$(abs_builddir)/tests/valgrind:'
 clean-local:
-	rm -rf tests/valgrind
+	rm -rf tests/valgrind demo-out
