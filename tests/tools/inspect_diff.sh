@@ -54,11 +54,12 @@ status "two folders alike" 0 dfx-inspect --diff model other
 sed 's/"norm_num_groups": 4/"norm_num_groups": 8/' model/vae/config.json >other/vae/config.json
 ok "(the config differs)" test "$(cmp -s model/vae/config.json other/vae/config.json; echo $?)" -eq 1
 echo more >other/README.md
-echo less >model/tokenizer/vocab.json.xz
+echo some >other/tokenizer/notes.txt
+echo less >model/tokenizer/notes.txt
 status "a config and files differ" 1 dfx-inspect --diff model other
 ok "... the field" grep -q '^config  vae/config.json: norm_num_groups  4  *8$' out
 ok "... the file that one has" grep -q '^file    README.md  *-  *5 B$' out
-ok "... the file with other bytes" grep -q '^file    tokenizer/vocab.json.xz ' out
+ok "... the file with other bytes" grep -q '^file    tokenizer/notes.txt ' out
 ok "... and no more" grep -q '^3 differences, 970 tensors equal$' out
 # The demo's configs are not those of its family: the file keeps them.
 dfx-convert -q other one.safetensors || exit 99

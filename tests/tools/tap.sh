@@ -65,7 +65,7 @@ make_st() {
     } >"$1"
 }
 
-# The model of the demo, whose vocabulary is compressed there
+# The model of the demo
 get_model() {
     cp -R "$srcdir/demo/model" model && chmod -R u+w model
 }
