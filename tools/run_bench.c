@@ -47,7 +47,7 @@ call(bench *b, int stage, dfx_values *out, dfx_error *err)
     if (stage == ENCODE)
         return dfx_run_encode(b->model, &encode, out, err);
     if (stage == DENOISE)
-        return dfx_run_denoise(b->model, b->in, NAN, out, NULL, err);
+        return dfx_run_denoise(b->model, b->in, (double)NAN, out, NULL, err);
     return dfx_run_vae_decode(b->model, b->latent, b->r->image.tiled, out, err);
 }
 
@@ -57,7 +57,7 @@ measure(bench *b, int stage, dfx_error *err)
     times *t = &b->stages[stage];
     dfx_status status = DFX_OK;
 
-    *t = (times){.best = INFINITY};
+    *t = (times){.best = (double)INFINITY};
     for (int i = 0; status == DFX_OK && i <= REPEATS; i++) {
         dfx_values *out = NULL;
         double seconds;
@@ -85,7 +85,7 @@ take_latent(bench *b, dfx_error *err)
     dfx_status status = dfx_values_new(&out, err);
 
     if (status == DFX_OK)
-        status = dfx_run_denoise(b->model, b->in, NAN, out, NULL, err);
+        status = dfx_run_denoise(b->model, b->in, (double)NAN, out, NULL, err);
     if (status == DFX_OK) {
         sample = dfx_values_at(out, 0);
         status = dfx_values_add(b->latent, "latent", sample->type, sample->rank,

@@ -22,11 +22,11 @@ distance_at(dfx_golden *const goldens[2], size_t i, const char **name,
     *name = a->value->name;
     b = dfx_golden_find(goldens[1], *name);
     *distance = b != NULL ? dfx_value_distance(a->value, b->value)
-                          : (dfx_distance){.max_abs = NAN,
-                                           .relative = NAN,
-                                           .cosine = NAN,
-                                           .psnr = NAN,
-                                           .ssim = NAN};
+                          : (dfx_distance){.max_abs = (double)NAN,
+                                           .relative = (double)NAN,
+                                           .cosine = (double)NAN,
+                                           .psnr = (double)NAN,
+                                           .ssim = (double)NAN};
     return b != NULL;
 }
 
@@ -34,7 +34,7 @@ static void
 print_text(const run_request *r, dfx_golden *const goldens[2])
 {
     dfx_colours colours = dfx_colours_choose(r->colour, stdout);
-    dfx_distance d = {.psnr = NAN};
+    dfx_distance d = {.psnr = (double)NAN};
     const char *name;
     dfx_table table;
 
@@ -71,7 +71,7 @@ print_json(const char *const names[2], dfx_golden *const goldens[2])
 {
     cJSON *root = run_golden_head(names[0], goldens[0]);
     cJSON *stages = dfx_json_array(), *image = dfx_json_object();
-    dfx_distance d = {.psnr = NAN, .ssim = NAN};
+    dfx_distance d = {.psnr = (double)NAN, .ssim = (double)NAN};
     const char *name;
 
     for (size_t i = 0; dfx_golden_at(goldens[0], i) != NULL; i++) {

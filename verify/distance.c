@@ -42,7 +42,7 @@ measure(const dfx_value *a, const dfx_value *b, dfx_distance *d)
         double error = equal(x, y) ? 0 : fabs(x - y);
 
         if (isnan(error))
-            error = INFINITY;
+            error = (double)INFINITY;
         d->max_abs = fmax(d->max_abs, error);
         squares += error * error;
         aa += x * x;
@@ -51,7 +51,7 @@ measure(const dfx_value *a, const dfx_value *b, dfx_distance *d)
     }
     d->relative = squares == 0 ? 0 : sqrt(squares) / sqrt(aa);
     if (isnan(d->relative))
-        d->relative = INFINITY;
+        d->relative = (double)INFINITY;
     d->cosine =
         aa > 0 && bb > 0 ? ab / sqrt(aa) / sqrt(bb) : (aa == bb ? 1.0 : 0.0);
 }
@@ -73,11 +73,11 @@ ssim(const dfx_value *a, const dfx_value *b)
 dfx_distance
 dfx_value_distance(const dfx_value *first, const dfx_value *other)
 {
-    dfx_distance d = {.max_abs = NAN,
-                      .relative = NAN,
-                      .cosine = NAN,
-                      .psnr = NAN,
-                      .ssim = NAN};
+    dfx_distance d = {.max_abs = (double)NAN,
+                      .relative = (double)NAN,
+                      .cosine = (double)NAN,
+                      .psnr = (double)NAN,
+                      .ssim = (double)NAN};
     size_t bytes =
         (size_t)first->count *
         (first->type == DFX_TYPE_F32 ? sizeof(float) : sizeof(int64_t));

@@ -121,7 +121,7 @@ get_numbers(const cJSON *recipe, dfx_image_request *out)
         double *number = number_in(out, i);
 
         if (numbers[i].optional && cJSON_IsNull(node))
-            *number = NAN;
+            *number = (double)NAN;
         else if (!dfx_doc_number(node, number) || !isfinite(*number))
             return false;
     }
@@ -273,8 +273,8 @@ denoise_once(dfx_model *model, const dfx_image_request *request, bool layers,
     if (status == DFX_OK)
         status = dfx_run_inputs(model, request, in, err);
     if (status == DFX_OK)
-        status = dfx_run_denoise(model, in, NAN, given, layers ? modules : NULL,
-                                 err);
+        status = dfx_run_denoise(model, in, (double)NAN, given,
+                                 layers ? modules : NULL, err);
     if (status == DFX_OK)
         status = add_denoised(out, modules, err);
     if (status == DFX_OK)

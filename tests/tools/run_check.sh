@@ -53,7 +53,8 @@ ok "its picture is that of txt2img" sh -c '
 status "defaults" 0 dfx-run record --json model -o usual.dfxg
 ok "... are said" jq -e '.recipe.prompt == "a photo of a cat" and
     .recipe.steps == 4 and .recipe.width == 64 and .recipe.cfg == null' out
-ok "all modules" dfx-run record -q --layers model -o layers.dfxg
+ok "all modules" dfx-run record -q --layers --size=32x32 --steps=2 model \
+    -o layers.dfxg
 status "no --output" 2 dfx-run record model
 status "two prompts" 2 dfx-run record model -p a -p b -o x.dfxg
 status "another autoencoder" 2 dfx-run record model --vae=model -o x.dfxg
@@ -118,6 +119,9 @@ status "... and not less" 1 \
 ok "as Q8_0" dfx-quant -q --type=q8_0 model q8.gguf
 status "... it is as expected" 0 \
     dfx-run check q8.gguf --golden=golden.dfxg --tolerance=q8
+status "... whatever its layers are" 0 \
+    dfx-run check q8.gguf --golden=layers.dfxg --tolerance=q8
+ok "... which are shown" grep -q '^denoise\..* far ' out
 ok "as Q4_0" dfx-quant -q --type=q4_0 model q4.gguf
 status "... it is as expected" 0 \
     dfx-run check q4.gguf --golden=golden.dfxg --tolerance=q4
