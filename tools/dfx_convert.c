@@ -33,20 +33,14 @@ static const dfx_tool tool = {
     .examples = examples,
 };
 
-/* Arguments of a repeatable option, or operands. */
-typedef struct text_list {
-    const char **items; /* owned; the texts are borrowed from argv */
-    size_t count;
-} text_list;
-
 typedef struct request {
     dfx_job job;
-    text_list operands;
+    dfx_texts operands;
     const char *model_path, *checkpoint_path, *dump_path;
     dfx_open_options open;
     dfx_identify_options identify;
     dfx_convert_options convert;
-    text_list sets, metadata, prefixes, components;
+    dfx_texts sets, metadata, prefixes, components;
     bool dry_run, json;
     bool list_formats, list_families, help, version;
     bool safetensors; /* --use_safetensors */
@@ -57,14 +51,6 @@ typedef struct request {
     dfx_graft *grafts; /* owned */
     size_t extra_count;
 } request;
-
-static void
-list_add(text_list *list, const char *text)
-{
-    list->items = dfx_need(
-        reallocarray(list->items, list->count + 1, sizeof *list->items));
-    list->items[list->count++] = text;
-}
 
 /* Options that only set a member, and how. */
 static const struct {
@@ -131,10 +117,10 @@ set_member(request *r, size_t i, const char *value)
             dfx_usage(&tool, "'%s' should be NAME=VALUE", value);
             return false;
         }
-        list_add(member, value);
+        dfx_texts_add(member, value);
         return true;
     case LIST:
-        list_add(member, value);
+        dfx_texts_add(member, value);
         return true;
     }
     return false;

@@ -36,15 +36,9 @@ static const dfx_tool tool = {
     .examples = examples,
 };
 
-/* Arguments of a repeatable option, or operands. */
-typedef struct text_list {
-    const char **items; /* owned; the texts are borrowed */
-    size_t count;
-} text_list;
-
 typedef struct request {
     dfx_job job;
-    text_list operands, metadata, types;
+    dfx_texts operands, metadata, types;
     char **copies; /* owned: lists that --component had */
     size_t copy_count;
     dfx_open_options open;
@@ -55,14 +49,6 @@ typedef struct request {
     bool dry_run, json, report;
     bool list_formats, list_families, list_types, help, version;
 } request;
-
-static void
-list_add(text_list *list, const char *text)
-{
-    list->items = dfx_need(
-        reallocarray(list->items, list->count + 1, sizeof *list->items));
-    list->items[list->count++] = text;
-}
 
 /* ---- The command line ---------------------------------------------------- */
 
@@ -118,7 +104,7 @@ set_member(request *r, size_t i, const char *value)
         *(const char **)member = value;
     else if (members[i].how == LIST ||
              (strchr(value, '=') != NULL && value[0] != '='))
-        list_add(member, value);
+        dfx_texts_add(member, value);
     else {
         dfx_usage(&tool, "'%s' should be NAME=VALUE", value);
         return false;
@@ -140,7 +126,7 @@ add_types(request *r, const char *value)
             dfx_usage(&tool, "'%s' should be NAME=TYPE", item);
             return false;
         }
-        list_add(&r->types, item);
+        dfx_texts_add(&r->types, item);
     }
     return true;
 }

@@ -61,14 +61,6 @@ static const struct command {
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
-static void
-list_add(text_list *list, const char *text)
-{
-    list->items = dfx_need(
-        reallocarray(list->items, list->count + 1, sizeof *list->items));
-    list->items[list->count++] = text;
-}
-
 /* ---- The command line ---------------------------------------------------- */
 
 /* Options that only set a member, and how. */
@@ -185,14 +177,14 @@ set_member(run_request *r, size_t i, const char *value)
         *(const char **)member = value;
         return true;
     case LIST:
-        list_add(member, value);
+        dfx_texts_add(member, value);
         return true;
     case PAIRS: /* NAME=VALUE */
         if (strchr(value, '=') == NULL || value[0] == '=') {
             dfx_usage(&tool, "'%s' should be NAME=VALUE", value);
             return false;
         }
-        list_add(member, value);
+        dfx_texts_add(member, value);
         return true;
     case NUMBER:
         return parse_number(value, member);

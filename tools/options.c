@@ -58,6 +58,14 @@ _Static_assert((int)ROW_COUNT <= (int)DFX_OPTION_ROWS,
                "DFX_OPTION_ROWS is too small");
 
 void
+dfx_texts_add(dfx_texts *texts, const char *text)
+{
+    texts->items = dfx_need(
+        reallocarray(texts->items, texts->count + 1, sizeof *texts->items));
+    texts->items[texts->count++] = text;
+}
+
+void
 dfx_args_init(dfx_args *args, const dfx_tool *tool, int argc, char **argv)
 {
     struct option *l = args->longs;

@@ -62,6 +62,14 @@ typedef struct dfx_args {
 void dfx_args_init(dfx_args *args, const dfx_tool *tool, int argc, char **argv);
 dfx_option dfx_args_next(dfx_args *args);
 
+/* Arguments of a repeatable option, or operands. */
+typedef struct dfx_texts {
+    const char **items; /* owned; the texts are borrowed */
+    size_t count;
+} dfx_texts;
+
+void dfx_texts_add(dfx_texts *texts, const char *text);
+
 /* One line on stderr and where help is; returns DFX_EXIT_USAGE. */
 int dfx_usage(const dfx_tool *tool, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -8,15 +8,9 @@
 #include "options.h"
 #include "report.h"
 
-/* Arguments of a repeatable option, or operands. */
-typedef struct text_list {
-    const char **items; /* owned; the texts are borrowed from argv */
-    size_t count;
-} text_list;
-
 typedef struct run_request {
     const dfx_tool *tool;
-    text_list operands, prompts, controls, loras, sets;
+    dfx_texts operands, prompts, controls, loras, sets;
     const char *output, *save_latents, *save_tensor, *preview;
     const char *inputs, *activations, *ids, *vae;
     const char *golden, *tolerance, *junit, *html;
