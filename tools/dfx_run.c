@@ -38,28 +38,119 @@ static const dfx_tool tool = {
     .examples = examples,
 };
 
+/* Commands as bits, for what takes which option. */
+enum {
+    TXT2IMG = 1,
+    IMG2IMG = 1 << 1,
+    INPAINT = 1 << 2,
+    ENCODE = 1 << 3,
+    DENOISE = 1 << 4,
+    VAE_ENCODE = 1 << 5,
+    VAE_DECODE = 1 << 6,
+    SCHEDULE = 1 << 7,
+    TOKENIZE = 1 << 8,
+    RECORD = 1 << 9,
+    CHECK = 1 << 10,
+    COMPARE = 1 << 11,
+    BENCH = 1 << 12,
+
+    PICTURE = TXT2IMG | IMG2IMG | INPAINT,
+    FROM_PICTURE = IMG2IMG | INPAINT,
+    STAGE = ENCODE | DENOISE | VAE_ENCODE | VAE_DECODE,
+    RECIPE = RECORD | COMPARE,
+    MODEL = PICTURE | STAGE | TOKENIZE | RECIPE | CHECK | BENCH
+};
+
 static const struct command {
     const char *name;
     run_command *run;
+    unsigned bit;
     dfx_task task;
     uint32_t steps; /* unless --steps says how many */
 } commands[] = {
-    {"txt2img", run_image, DFX_TASK_TXT2IMG, 20},
-    {"img2img", run_image, DFX_TASK_IMG2IMG, 20},
-    {"inpaint", run_image, DFX_TASK_INPAINT, 20},
-    {"encode", run_encode, DFX_TASK_TXT2IMG, 0},
-    {"denoise", run_denoise, DFX_TASK_TXT2IMG, 0},
-    {"vae-encode", run_vae_encode, DFX_TASK_TXT2IMG, 0},
-    {"vae-decode", run_vae_decode, DFX_TASK_TXT2IMG, 0},
-    {"schedule", run_schedule, DFX_TASK_TXT2IMG, 20},
-    {"tokenize", run_tokenize, DFX_TASK_TXT2IMG, 0},
-    {"record", run_record, DFX_TASK_TXT2IMG, 4},
-    {"check", run_check, DFX_TASK_TXT2IMG, 0}, /* the golden says */
-    {"compare", run_compare, DFX_TASK_TXT2IMG, 4},
-    {"bench", run_bench, DFX_TASK_TXT2IMG, 1},
+    {"txt2img", run_image, TXT2IMG, DFX_TASK_TXT2IMG, 20},
+    {"img2img", run_image, IMG2IMG, DFX_TASK_IMG2IMG, 20},
+    {"inpaint", run_image, INPAINT, DFX_TASK_INPAINT, 20},
+    {"encode", run_encode, ENCODE, DFX_TASK_TXT2IMG, 0},
+    {"denoise", run_denoise, DENOISE, DFX_TASK_TXT2IMG, 0},
+    {"vae-encode", run_vae_encode, VAE_ENCODE, DFX_TASK_TXT2IMG, 0},
+    {"vae-decode", run_vae_decode, VAE_DECODE, DFX_TASK_TXT2IMG, 0},
+    {"schedule", run_schedule, SCHEDULE, DFX_TASK_TXT2IMG, 20},
+    {"tokenize", run_tokenize, TOKENIZE, DFX_TASK_TXT2IMG, 0},
+    {"record", run_record, RECORD, DFX_TASK_TXT2IMG, 4},
+    {"check", run_check, CHECK, DFX_TASK_TXT2IMG, 0}, /* the golden says */
+    {"compare", run_compare, COMPARE, DFX_TASK_TXT2IMG, 4},
+    {"bench", run_bench, BENCH, DFX_TASK_TXT2IMG, 1},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+/* Options that not every command takes: an option that changes nothing is
+   refused. */
+static const struct {
+    dfx_option option;
+    unsigned commands;
+} uses[] = {
+    /* clang-format off */
+    {DFX_OPTION_OUTPUT,           PICTURE | STAGE | RECORD},
+    {DFX_OPTION_FORCE,            PICTURE | STAGE | RECORD},
+    {DFX_OPTION_GRID,             PICTURE},
+    {DFX_OPTION_SAVE_LATENTS,     PICTURE},
+    {DFX_OPTION_SAVE_TENSOR,      PICTURE},
+    {DFX_OPTION_PREVIEW,          PICTURE},
+    {DFX_OPTION_PROMPT,           PICTURE | ENCODE | RECIPE | BENCH},
+    {DFX_OPTION_NEGATIVE,         PICTURE | ENCODE | RECIPE | BENCH},
+    {DFX_OPTION_PROMPT_2,         PICTURE},
+    {DFX_OPTION_NEGATIVE_2,       PICTURE},
+    {DFX_OPTION_STEPS,            PICTURE | SCHEDULE | RECIPE},
+    {DFX_OPTION_CFG,              PICTURE | RECIPE},
+    {DFX_OPTION_CFG_RESCALE,      PICTURE | RECIPE},
+    {DFX_OPTION_IMAGE_CFG,        IMG2IMG},
+    {DFX_OPTION_SEED,             PICTURE | RECIPE | BENCH},
+    {DFX_OPTION_GENERATOR,        PICTURE | RECIPE | BENCH},
+    {DFX_OPTION_SIZE,             PICTURE | RECIPE | BENCH},
+    {DFX_OPTION_IMAGES,           PICTURE},
+    {DFX_OPTION_SCHEDULER,        PICTURE | SCHEDULE | RECIPE},
+    {DFX_OPTION_SCHEDULER_CONFIG, PICTURE},
+    {DFX_OPTION_ETA,              PICTURE | RECIPE},
+    {DFX_OPTION_STRENGTH,         FROM_PICTURE},
+    {DFX_OPTION_IMAGE,            FROM_PICTURE},
+    {DFX_OPTION_MASK,             INPAINT},
+    {DFX_OPTION_CLIP_SKIP,        PICTURE | ENCODE | RECIPE | BENCH},
+    {DFX_OPTION_DENOISING_START,  FROM_PICTURE},
+    {DFX_OPTION_DENOISING_END,    PICTURE},
+    {DFX_OPTION_AS_LATENTS,       PICTURE},
+    {DFX_OPTION_LATENTS,          PICTURE},
+    {DFX_OPTION_NOISE,            PICTURE},
+    {DFX_OPTION_CONTROLNET,       PICTURE},
+    {DFX_OPTION_GUESS,            PICTURE},
+    {DFX_OPTION_LORA,             PICTURE},
+    {DFX_OPTION_EMBEDDING,        PICTURE},
+    {DFX_OPTION_VAE,              PICTURE},
+    {DFX_OPTION_TILED,            PICTURE | VAE_ENCODE | VAE_DECODE | BENCH},
+    {DFX_OPTION_INPUTS,           DENOISE | VAE_ENCODE | VAE_DECODE},
+    {DFX_OPTION_ACTIVATIONS,      DENOISE},
+    {DFX_OPTION_TIMESTEP,         DENOISE},
+    {DFX_OPTION_IDS,              ENCODE},
+    {DFX_OPTION_HIDDEN_STATES,    ENCODE},
+    {DFX_OPTION_SECOND,           TOKENIZE},
+    {DFX_OPTION_GOLDEN,           CHECK},
+    {DFX_OPTION_EXACT,            CHECK},
+    {DFX_OPTION_TOLERANCE,        CHECK},
+    {DFX_OPTION_JUNIT,            CHECK},
+    {DFX_OPTION_LAYERS,           RECIPE},
+    {DFX_OPTION_HTML,             COMPARE},
+    {DFX_OPTION_JSON,             SCHEDULE | RECIPE | CHECK | BENCH},
+    {DFX_OPTION_FROM,             MODEL},
+    {DFX_OPTION_FAMILY,           MODEL},
+    {DFX_OPTION_VARIANT,          MODEL},
+    {DFX_OPTION_KEY,              MODEL},
+    {DFX_OPTION_MAX_EXPANDED,     MODEL},
+    {DFX_OPTION_ALLOW_UNSAFE,     MODEL},
+    {DFX_OPTION_CONFIG,           MODEL},
+    {DFX_OPTION_SET,              MODEL},
+    /* clang-format on */
+};
 
 /* ---- The command line ---------------------------------------------------- */
 
@@ -102,6 +193,7 @@ static const struct {
     MEMBER(CONTROLNET,       LIST,     controls),
     MEMBER(GUESS,            FLAG,     image.guess),
     MEMBER(LORA,             LIST,     loras),
+    MEMBER(EMBEDDING,        LIST,     embeddings),
     MEMBER(VAE,              TEXT,     vae),
     MEMBER(TILED,            FLAG,     image.tiled),
     MEMBER(INPUTS,           TEXT,     inputs),
@@ -121,7 +213,7 @@ static const struct {
     MEMBER(VARIANT,          TEXT,     open.open.variant),
     MEMBER(ALLOW_UNSAFE,     FLAG,     open.allow_unsafe),
     MEMBER(CONFIG,           TEXT,     open.identify.config_dir),
-    MEMBER(SET,              PAIRS,     sets),
+    MEMBER(SET,              PAIRS,    sets),
     MEMBER(FORCE,            FLAG,     force),
     MEMBER(JSON,             FLAG,     json),
     MEMBER(FAMILIES,         FLAG,     list_families),
@@ -231,6 +323,7 @@ parse_size(run_request *r, const char *text)
 static bool
 apply(run_request *r, dfx_option option, const dfx_args *args)
 {
+    r->given[option] = true;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         if (members[i].option == option)
             return set_member(r, i, args->value);
@@ -298,6 +391,20 @@ command_at(size_t i)
     return i < COMMANDS ? commands[i].name : NULL;
 }
 
+/* Does the command take all options that were given? False after a message. */
+static bool
+takes_all(const run_request *r, const struct command *command)
+{
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++)
+        if (r->given[uses[i].option] &&
+            (uses[i].commands & command->bit) == 0) {
+            dfx_usage(&tool, "%s takes no --%s", command->name,
+                      dfx_option_name(uses[i].option));
+            return false;
+        }
+    return true;
+}
+
 static int
 run(run_request *r)
 {
@@ -316,6 +423,8 @@ run(run_request *r)
     dfx_run_threads(r->threads);
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0) {
+            if (!takes_all(r, &commands[i]))
+                return DFX_EXIT_USAGE;
             r->image.task = commands[i].task;
             if (r->image.steps == 0)
                 r->image.steps = commands[i].steps;
@@ -368,6 +477,7 @@ main(int argc, char **argv)
     free(r.prompts.items);
     free(r.controls.items);
     free(r.loras.items);
+    free(r.embeddings.items);
     free(r.sets.items);
     dfx_signals_raise();
     return status;

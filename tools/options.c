@@ -65,6 +65,15 @@ dfx_texts_add(dfx_texts *texts, const char *text)
     texts->items[texts->count++] = text;
 }
 
+const char *
+dfx_option_name(dfx_option option)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (rows[i].tools != 0 && rows[i].id == option)
+            return rows[i].name;
+    return NULL;
+}
+
 void
 dfx_args_init(dfx_args *args, const dfx_tool *tool, int argc, char **argv)
 {

@@ -70,6 +70,9 @@ typedef struct dfx_texts {
 
 void dfx_texts_add(dfx_texts *texts, const char *text);
 
+/* The long name of an option, "json"; NULL for what is none. Static. */
+const char *dfx_option_name(dfx_option option);
+
 /* One line on stderr and where help is; returns DFX_EXIT_USAGE. */
 int dfx_usage(const dfx_tool *tool, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

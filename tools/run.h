@@ -10,7 +10,8 @@
 
 typedef struct run_request {
     const dfx_tool *tool;
-    dfx_texts operands, prompts, controls, loras, sets;
+    bool given[DFX_OPTION_ROWS]; /* by dfx_option: it stands there */
+    dfx_texts operands, prompts, controls, loras, embeddings, sets;
     const char *output, *save_latents, *save_tensor, *preview;
     const char *inputs, *activations, *ids, *vae;
     const char *golden, *tolerance, *junit, *html;
@@ -45,9 +46,8 @@ int run_lacks(const run_request *r, const char *option);
 
 /* ---- run_golden.c -------------------------------------------------------- */
 
-/* The recipe of the command line, with its defaults, is in r->image; false
-   after a message: other options stand there that a recipe has no place for. */
-bool run_take_recipe(run_request *r);
+/* The recipe of the command line, with its defaults, is in r->image. */
+void run_take_recipe(run_request *r);
 /* A run of the model at path: of first's recipe, or if that is NULL of
    r->image. *golden is owned. */
 DFX_CHECKED dfx_status run_golden_of(run_request *r, const char *path,

@@ -51,6 +51,14 @@ call(bench *b, int stage, dfx_values *out, dfx_error *err)
     return dfx_run_vae_decode(b->model, b->latent, b->r->image.tiled, out, err);
 }
 
+/* The decoder gets the latents that the denoiser gave: of its channels. */
+static dfx_status
+take_latent(bench *b, const dfx_value *sample, dfx_error *err)
+{
+    return dfx_values_add(b->latent, "latent", sample->type, sample->rank,
+                          sample->shape, sample->data, err);
+}
+
 static dfx_status
 measure(bench *b, int stage, dfx_error *err)
 {
@@ -67,31 +75,14 @@ measure(bench *b, int stage, dfx_error *err)
         if (status == DFX_OK)
             status = call(b, stage, out, err);
         seconds = now() - seconds;
+        if (status == DFX_OK && stage == DENOISE && i == 0)
+            status = take_latent(b, dfx_values_at(out, 0), err);
         dfx_values_free(out);
         if (i == 0)
             t->first = seconds;
         else
             t->best = fmin(t->best, seconds);
     }
-    return status;
-}
-
-/* The decoder gets the latents that the denoiser gave: of its channels. */
-static dfx_status
-take_latent(bench *b, dfx_error *err)
-{
-    dfx_values *out = NULL;
-    const dfx_value *sample;
-    dfx_status status = dfx_values_new(&out, err);
-
-    if (status == DFX_OK)
-        status = dfx_run_denoise(b->model, b->in, (double)NAN, out, NULL, err);
-    if (status == DFX_OK) {
-        sample = dfx_values_at(out, 0);
-        status = dfx_values_add(b->latent, "latent", sample->type, sample->rank,
-                                sample->shape, sample->data, err);
-    }
-    dfx_values_free(out);
     return status;
 }
 
@@ -110,8 +101,6 @@ measure_all(bench *b, const char *path, dfx_error *err)
         status = dfx_run_inputs(b->model, &b->r->image, b->in, err);
     if (status == DFX_OK)
         status = measure(b, DENOISE, err);
-    if (status == DFX_OK)
-        status = take_latent(b, err);
     if (status == DFX_OK)
         status = measure(b, DECODE, err);
     return status;
@@ -166,8 +155,9 @@ run_bench(run_request *r)
     dfx_error err;
     int status = DFX_EXIT_YES;
 
-    if (path == NULL || !run_take_recipe(r))
+    if (path == NULL)
         return DFX_EXIT_USAGE;
+    run_take_recipe(r);
     if (measure_all(&b, path, &err) != DFX_OK)
         status = dfx_say_error(r->tool->name, path, &err);
     else if (r->json)

@@ -84,17 +84,6 @@ parse_limit(const run_request *r, double *limit)
     return false;
 }
 
-/* A recipe on the command line would be ignored. */
-static bool
-has_recipe(const run_request *r)
-{
-    return r->prompts.count > 0 || r->image.negative != NULL ||
-           r->image.seed != 0 || r->image.steps != 0 || r->image.width != 0 ||
-           r->image.scheduler != NULL || !isnan(r->image.guidance) ||
-           r->image.clip_skip != 0 || r->controls.count > 0 ||
-           r->loras.count > 0 || r->vae != NULL || r->layers;
-}
-
 /* ---- Judging ------------------------------------------------------------- */
 
 /* A module within a stage. */
@@ -345,9 +334,6 @@ run_check(run_request *r)
         return DFX_EXIT_USAGE;
     if (r->golden == NULL)
         return run_lacks(r, "golden");
-    if (has_recipe(r))
-        return dfx_usage(r->tool, "check runs the recipe of --golden, and "
-                                  "takes no other");
     status = dfx_golden_read(r->golden, &c.golden, &err);
     if (status == DFX_OK)
         status = run_golden_of(r, c.path, c.golden, &c.now, &err);

@@ -115,8 +115,9 @@ run_compare(run_request *r)
     dfx_error err;
     int result = DFX_EXIT_YES;
 
-    if (names == NULL || !run_take_recipe(r))
+    if (names == NULL)
         return DFX_EXIT_USAGE;
+    run_take_recipe(r);
     for (size_t i = 0; status == DFX_OK && i < 2; i++) {
         status = run_golden_of(r, names[i], i > 0 ? goldens[0] : NULL,
                                &goldens[i], &err);

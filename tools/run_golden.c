@@ -9,18 +9,13 @@
 #include "run.h"
 #include "signals.h"
 
-bool
+void
 run_take_recipe(run_request *r)
 {
     static const char *const usual[] = {"a photo of a cat"};
 
     r->image.prompts = r->prompts.count > 0 ? r->prompts.items : usual;
     r->image.prompt_count = r->prompts.count > 0 ? r->prompts.count : 1;
-    if (r->controls.count == 0 && r->loras.count == 0 && r->vae == NULL)
-        return true;
-    dfx_usage(r->tool, "%s takes no --controlnet, --lora or --vae",
-              r->operands.items[0]);
-    return false;
 }
 
 static bool
@@ -102,10 +97,11 @@ run_record(run_request *r)
     dfx_error err;
     size_t count = 0;
 
-    if (path == NULL || !run_take_recipe(r))
+    if (path == NULL)
         return DFX_EXIT_USAGE;
     if (r->output == NULL)
         return run_lacks(r, "output");
+    run_take_recipe(r);
     status = run_golden_of(r, path, NULL, &golden, &err);
     if (status == DFX_OK)
         status = dfx_golden_write(golden, r->output, r->force, &err);

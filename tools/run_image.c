@@ -366,6 +366,8 @@ run_image(run_request *r)
         return dfx_usage(r->tool, "--images is 1 at least");
     r->image.prompts = r->prompts.items;
     r->image.prompt_count = r->prompts.count;
+    r->image.embeddings = r->embeddings.items;
+    r->image.embedding_count = r->embeddings.count;
     r->image.keep_latents = r->save_latents != NULL;
     r->image.preview = r->preview != NULL;
     if (add_extras(r, &e))

@@ -61,6 +61,7 @@ typedef struct dfx_backend {
     void (*release)(void *data);  /* NULL is fine */
     bool (*write)(void *to, const void *from, size_t bytes); /* from host */
     bool (*read)(void *to, const void *from, size_t bytes);  /* to host */
+    bool is_host; /* its memory is the host's: nothing need be written to it */
 
     /* x [rows, in], weight [out, in], bias [out] or NULL -> [rows, out] */
     bool (*linear)(float *out, const float *x, dfx_weight weight,

@@ -86,7 +86,7 @@ dfx_pow(double x, double y)
     return dfx_exp(y * dfx_log(x));
 }
 
-/* Sine and cosine of 2 pi turns, 0 <= turns <= 1: a quarter is taken off
+/* Sine and cosine of 2 pi turns, 0 <= turns <= 2: a quarter is taken off
    exactly, and what is left is at most an eighth either way. */
 static inline void
 dfx_sincos_turns(double turns, double *sine, double *cosine)

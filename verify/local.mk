@@ -66,6 +66,7 @@ lib_libdfxcore_la_SOURCES += \
 	verify/pipelines/inputs.c \
 	verify/pipelines/noise.c verify/pipelines/noise.h \
 	verify/pipelines/picture_input.c verify/pipelines/picture_input.h \
+	verify/pipelines/picture_output.c \
 	verify/pipelines/run.h \
 	verify/pipelines/start.c \
 	verify/pipelines/text.c verify/pipelines/text.h \

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elementary.h"
+
 enum {
     CHANNELS = 3,
     PRECISION = 32 - 8 - 2,
@@ -34,12 +36,17 @@ fini(windows *w)
     free(w->weight);
 }
 
+/* sin(pi x) / (pi x), of our own sine: the same on every machine. */
 static double
 sinc(double x)
 {
     const double pi = 3.14159265358979323846;
+    double sine, cosine;
 
-    return x == 0.0 ? 1.0 : sin(x * pi) / (x * pi);
+    if (x == 0.0)
+        return 1.0;
+    dfx_sincos_turns(fabs(x) / 2, &sine, &cosine);
+    return sine / (fabs(x) * pi);
 }
 
 /* Lanczos, three lobes to each side. */

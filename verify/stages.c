@@ -243,13 +243,19 @@ read_labels(const dfx_values *in, const dfx_unet_config *config, size_t batch,
         unet->class_numbers = value->data;
         return DFX_OK;
     }
+    if (value->type != DFX_TYPE_I64)
+        return dfx_fail(err, DFX_RULE_RUN_SHAPE, DFX_NO_OFFSET,
+                        "the input \"class_labels\" must be whole numbers");
     host->class_ids = calloc(batch + 1, sizeof *host->class_ids);
     if (host->class_ids == NULL)
         return dfx_fail_nomem(err);
-    for (size_t i = 0; i < batch; i++)
-        host->class_ids[i] = value->type == DFX_TYPE_I64
-                                 ? (uint32_t)((const int64_t *)value->data)[i]
-                                 : (uint32_t)((const float *)value->data)[i];
+    for (size_t i = 0; i < batch; i++) {
+        int64_t id = ((const int64_t *)value->data)[i];
+
+        /* What the table lacks is refused there. */
+        host->class_ids[i] =
+            id >= 0 && id < UINT32_MAX ? (uint32_t)id : UINT32_MAX;
+    }
     unet->class_ids = host->class_ids;
     return DFX_OK;
 }
@@ -392,8 +398,7 @@ dfx_run_denoise(dfx_model *model, const dfx_values *in, double timestep,
     dfx_status status;
 
     if (component != NULL && dfx_model_find(model, "unet") == NULL)
-        status =
-            run_controlnet(component, in, timestep, out, activations, err);
+        status = run_controlnet(component, in, timestep, out, activations, err);
     else {
         status = dfx_model_need(model, "unet", &component, err);
         if (status == DFX_OK)
@@ -497,10 +502,9 @@ dfx_status
 dfx_run_schedule(const char *config, const char *name, uint32_t steps,
                  dfx_timetable *out, dfx_error *err)
 {
-    const char *class_name = NULL;
     dfx_scheduler *scheduler = NULL;
     cJSON *doc = NULL;
-    dfx_status status = DFX_OK;
+    dfx_status status;
 
     *out = (dfx_timetable){0};
     if (config != NULL)
@@ -509,13 +513,7 @@ dfx_run_schedule(const char *config, const char *name, uint32_t steps,
         doc = cJSON_CreateObject();
     if (doc == NULL)
         return dfx_fail_nomem(err);
-    if (name != NULL) {
-        class_name = dfx_scheduler_a1111(name, doc);
-        if (class_name == NULL)
-            status = dfx_fail_usage(err, "there is no scheduler '%s'", name);
-    }
-    if (status == DFX_OK)
-        status = dfx_scheduler_new(doc, class_name, &scheduler, err);
+    status = dfx_scheduler_named(doc, name, &scheduler, err);
     if (status == DFX_OK)
         status = dfx_scheduler_set(scheduler, steps, err);
     if (status == DFX_OK)

@@ -90,38 +90,49 @@ dfx_weights_find(const dfx_weights *weights, const char *name)
                    compare_names);
 }
 
+/* All numbers of x, of the weight of that name, in the backend's memory. patch:
+   x is F32, and they change on the way. */
+static dfx_status
+pull(const dfx_weights *weights, const dfx_weights_entry *entry,
+     const dfx_expr *x, dfx_weights_patch *patch, void **out, dfx_error *err)
+{
+    const dfx_backend *backend = weights->backend;
+    void *data = backend->alloc((size_t)x->bytes);
+    void *host = backend->is_host ? data : malloc((size_t)x->bytes);
+    dfx_status status =
+        data != NULL && host != NULL ? DFX_OK : dfx_fail_nomem(err);
+
+    if (status == DFX_OK)
+        status = dfx_expr_pull(x, 0, x->elements, host, err);
+    if (status == DFX_OK && patch != NULL)
+        status = patch(weights->context, entry->name, entry->expr, host, err);
+    if (status == DFX_OK && !backend->is_host &&
+        !backend->write(data, host, (size_t)x->bytes))
+        status = dfx_fail_nomem(err);
+    if (!backend->is_host)
+        free(host);
+    if (status == DFX_OK)
+        *out = data;
+    else
+        backend->release(data);
+    return status;
+}
+
 dfx_status
 dfx_weights_load(dfx_weights *weights, dfx_weights_entry *entry, dfx_error *err)
 {
-    const dfx_backend *backend = weights->backend;
-    size_t count = (size_t)entry->expr->elements;
     const dfx_expr *x = NULL;
-    float *host = NULL, *data = NULL;
     dfx_arena arena = {0};
+    void *data = NULL;
     dfx_status status;
 
     if (entry->data != NULL)
         return DFX_OK;
     status = dfx_expr_cast(&arena, entry->expr, DFX_TYPE_F32, &x, err);
-    if (status == DFX_OK) {
-        host = reallocarray(NULL, count, sizeof *host);
-        data = backend->alloc(count * sizeof *data);
-        if (host == NULL || data == NULL)
-            status = dfx_fail_nomem(err);
-    }
     if (status == DFX_OK)
-        status = dfx_expr_pull(x, 0, count, host, err);
-    if (status == DFX_OK && weights->patch != NULL)
-        status = weights->patch(weights->context, entry->name, entry->expr,
-                                host, err);
-    if (status == DFX_OK && !backend->write(data, host, count * sizeof *data))
-        status = dfx_fail_nomem(err);
-    free(host);
+        status = pull(weights, entry, x, weights->patch, &data, err);
     dfx_arena_fini(&arena);
-    if (status == DFX_OK)
-        entry->data = data;
-    else
-        backend->release(data);
+    entry->data = data;
     return status;
 }
 
@@ -139,33 +150,15 @@ dfx_status
 dfx_weights_store(dfx_weights *weights, dfx_weights_entry *entry,
                   dfx_weight *stored, dfx_error *err)
 {
-    const dfx_backend *backend = weights->backend;
     const dfx_expr *x = entry->expr;
-    void *host, *data;
-    dfx_status status = DFX_OK;
 
     if (x->type == DFX_TYPE_F32 || weights->patch != NULL || !storable(x)) {
         DFX_TRY(dfx_weights_load(weights, entry, err));
         *stored = (dfx_weight){entry->data, DFX_TYPE_F32};
         return DFX_OK;
     }
+    if (entry->stored == NULL)
+        DFX_TRY(pull(weights, entry, x, NULL, &entry->stored, err));
     *stored = (dfx_weight){entry->stored, x->type};
-    if (entry->stored != NULL)
-        return DFX_OK;
-    host = malloc((size_t)x->bytes);
-    data = backend->alloc((size_t)x->bytes);
-    if (host == NULL || data == NULL)
-        status = dfx_fail_nomem(err);
-    if (status == DFX_OK)
-        status = dfx_expr_pull(x, 0, x->elements, host, err);
-    if (status == DFX_OK && !backend->write(data, host, (size_t)x->bytes))
-        status = dfx_fail_nomem(err);
-    free(host);
-    if (status != DFX_OK) {
-        backend->release(data);
-        return status;
-    }
-    entry->stored = data;
-    stored->data = data;
     return DFX_OK;
 }

@@ -138,6 +138,43 @@ text "tokenize" out <<'END'
 [49406, 49407]
 END
 
+# ---- Tensors in place of pictures --------------------------------------------
+
+cat >odd.json <<'END'
+{"seed": 1, "tensors": [
+["latents", "F32", [1, 4, 8, 8], 0, 0], ["small", "F32", [1, 4, 1, 1], 0, 0],
+["five", "F32", [1, 5, 8, 8], 0, 0], ["grey", "F32", [1, 1, 32, 32], 0, 0],
+["colours", "F32", [1, 3, 4, 4], 0, 0], ["zork", "F32", [1, 32], 0, 0]]}
+END
+mksynth odd.json odd.st
+ok "img2img of latents" run img2img -p 'a dog' -i odd.st:latents -o h.png
+for name in small five grey colours; do
+    status "img2img of what is neither picture nor latents: $name" 1 \
+        run img2img -p 'a dog' -i odd.st:$name -o x.png
+    ok "... by rule" grep -qF '[run.tensor.shape]' err
+done
+status "inpaint of latents" 1 run inpaint -p 'a dog' -i odd.st:latents \
+    --mask=c.png -o x.png
+status "a mask of three colours" 1 run inpaint -p 'a dog' -i a.png \
+    --mask=odd.st:colours -o x.png
+mkdir control
+cp "$srcdir/tests/golden/run/models/controlnet/controlnet/config.json" control
+mksynth "$srcdir"/tests/golden/run/models/controlnet/controlnet/*model.json \
+    control/diffusion_pytorch_model.safetensors
+ok "a ControlNet" run txt2img -p 'a cat' --controlnet=control,a.png,0.5 -o i.png
+status "... of a grey tensor" 1 \
+    run txt2img -p 'a cat' --controlnet=control,odd.st:grey -o x.png
+
+# A word that was learned: one tensor under its name.
+cat >word.json <<'END'
+{"seed": 1, "tensors": [["zork", "F32", [1, 32], 0, 0]]}
+END
+mksynth word.json word.st
+ok "a prompt with a word of a textual inversion" \
+    run txt2img -p 'a zork' --seed=3 --embedding=word.st -o j.png
+ok "the prompt without it" run txt2img -p 'a zork' --seed=3 -o k.png
+ok "... is another picture" sh -c '! cmp -s j.png k.png'
+
 # ---- Wrong use ---------------------------------------------------------------
 
 status "no command" 2 dfx-run
@@ -148,6 +185,17 @@ status "no output" 2 dfx-run txt2img model -p a
 status "a size that is none" 2 dfx-run txt2img model -p a --size=64 -o x.png
 status "sides that latents have no place for" 2 \
     dfx-run txt2img model -p a --size=30x32 -o x.png
+status "a strength that is none" 2 \
+    run img2img -p a -i a.png --strength=-1 -o x.png
+# An option that changes nothing is refused.
+for wrong in 'encode --mask=a.png' 'denoise --prompt=a' 'tokenize --steps=3' \
+    'schedule --vae=model' 'txt2img --json' 'check --eta=0' 'check --seed=0' \
+    'check --latents=latents.st' 'record --html=x' 'vae-decode --cfg=2'; do
+    # shellcheck disable=SC2086  # a command and its option
+    status "dfx-run $wrong" 2 dfx-run $wrong model
+    option=${wrong#*--}
+    ok "... says so" grep -q "takes no --${option%%=*}\$" err
+done
 status "a scheduler that is none" 2 \
     dfx-run txt2img model -p a --scheduler=nothing -o x.png
 status "a model that is not there" 1 dfx-run txt2img nothing -p a -o x.png

@@ -1,9 +1,11 @@
 /*
- * cpu.c - the backend of the CPU's level
+ * cpu.c - the backend of the CPU's level, and its threads
  */
 #include <config.h>
 
 #include "backend.h"
+
+#include <omp.h>
 
 const dfx_backend *
 dfx_backend_at(dfx_cpu level)
@@ -23,4 +25,10 @@ const dfx_backend *
 dfx_backend_cpu(void)
 {
     return dfx_backend_at(dfx_cpu_level());
+}
+
+void
+dfx_run_threads(unsigned threads)
+{
+    omp_set_num_threads(threads > 0 ? (int)threads : omp_get_num_procs());
 }

@@ -131,6 +131,10 @@ dfx_sincosf(float x, float *sine, float *cosine)
     for (int k = 16; k > 0; k -= 2)
         c = fma(-z / (double)(k * (k - 1)), c, 1.0);
     s *= r;
+    if (!(fabsf(x) <= 0x1p30f)) { /* its sine is noise; NaN comes here, too */
+        *sine = *cosine = NAN;
+        return;
+    }
     switch ((int64_t)n & 3) {
     case 0:
         *sine = (float)s, *cosine = (float)c;

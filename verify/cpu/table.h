@@ -32,6 +32,7 @@ const dfx_backend BACKEND = {
     .release = host_release,
     .write = host_copy,
     .read = host_copy,
+    .is_host = true,
     .linear = OP(linear),
     .conv2d = OP(conv2d),
     .attention = OP(attention),

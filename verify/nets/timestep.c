@@ -10,8 +10,8 @@
 
 #include <stdlib.h>
 
-static void
-sinusoid(const dfx_sinusoid *kind, float t, float *out)
+void
+dfx_sinusoid_put(const dfx_sinusoid *kind, float number, float *out)
 {
     size_t half = kind->width / 2;
     float *sines = kind->flip ? out + half : out;
@@ -21,7 +21,7 @@ sinusoid(const dfx_sinusoid *kind, float t, float *out)
         float exponent = -9.210340371976184f * (float)i; /* -ln(10000) i */
 
         exponent /= (float)half - kind->freq_shift;
-        dfx_sincosf(t * dfx_expf(exponent), &sines[i], &cosines[i]);
+        dfx_sincosf(number * dfx_expf(exponent), &sines[i], &cosines[i]);
     }
 }
 
@@ -35,7 +35,7 @@ dfx_timesteps(dfx_net *net, const dfx_sinusoid *kind, const float *numbers,
     dfx_net_done(net, host != NULL);
     if (host != NULL) {
         for (size_t i = 0; i < rows * count; i++)
-            sinusoid(kind, numbers[i], host + i * kind->width);
+            dfx_sinusoid_put(kind, numbers[i], host + i * kind->width);
         x = dfx_net_input(net, host, 2, (size_t[]){rows, count * kind->width});
     }
     free(host);

@@ -12,6 +12,8 @@ typedef struct dfx_sinusoid {
     float freq_shift; /* of the number of frequencies */
 } dfx_sinusoid;
 
+/* One number -> width numbers, on the host. */
+void dfx_sinusoid_put(const dfx_sinusoid *kind, float number, float *out);
 /* rows * count numbers -> [rows, count * width] */
 dfx_array dfx_timesteps(dfx_net *net, const dfx_sinusoid *kind,
                         const float *numbers, size_t rows, size_t count);

@@ -158,27 +158,19 @@ set_guide(dfx_run *run, dfx_error *err)
     const dfx_weights_entry *entry = dfx_weights_find(
         &run->denoiser.component->weights, "time_embedding.cond_proj.weight");
     dfx_denoiser *d = &run->denoiser;
-    size_t width, half;
-    float w = (float)(d->guidance - 1) * 1000.0f;
+    dfx_sinusoid kind = {.freq_shift = 1};
 
-    if (entry == NULL || entry->expr->rank != 2)
+    if (entry == NULL || entry->expr->rank != 2 || entry->expr->shape[1] < 4)
         return dfx_fail(err, DFX_RULE_RUN_MISSING, DFX_NO_OFFSET,
-                        "the UNet has no time_embedding.cond_proj.weight");
-    width = (size_t)entry->expr->shape[1];
-    half = width / 2;
-    d->guide_width = width;
-    d->guide = calloc(d->batch, (width > 0 ? width : 1) * sizeof *d->guide);
+                        "the UNet has no time_embedding.cond_proj.weight of 4 "
+                        "columns at least");
+    kind.width = d->guide_width = (size_t)entry->expr->shape[1];
+    d->guide = calloc(d->guides * d->batch, kind.width * sizeof *d->guide);
     if (d->guide == NULL)
         return dfx_fail_nomem(err);
-    for (size_t i = 0; i < half; i++) {
-        float step = half > 1 ? (float)(log(10000.0) / (double)(half - 1)) : 0;
-        float angle = w * expf((float)i * -step);
-
-        for (size_t b = 0; b < d->batch; b++) {
-            d->guide[b * width + i] = sinf(angle);
-            d->guide[b * width + half + i] = cosf(angle);
-        }
-    }
+    for (size_t i = 0; i < d->guides * d->batch; i++)
+        dfx_sinusoid_put(&kind, (float)(d->guidance - 1) * 1000.0f,
+                         d->guide + i * kind.width);
     return DFX_OK;
 }
 

@@ -13,21 +13,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A dimension of a convolution's weight. */
+static dfx_status
+channels_of(const dfx_denoiser *denoiser, const char *name, size_t dimension,
+            size_t *out, dfx_error *err)
+{
+    const dfx_weights_entry *entry =
+        dfx_weights_find(&denoiser->component->weights, name);
+
+    if (entry == NULL || entry->expr->rank != 4)
+        return dfx_fail(err, DFX_RULE_RUN_MISSING, DFX_NO_OFFSET,
+                        "the UNet has no convolution %s", name);
+    *out = (size_t)entry->expr->shape[dimension];
+    return DFX_OK;
+}
+
 dfx_status
 dfx_denoiser_init(dfx_denoiser *denoiser, const dfx_model *model,
                   dfx_error *err)
 {
-    const dfx_weights_entry *out;
-
     *denoiser = (dfx_denoiser){.guides = 1, .batch = 1};
     DFX_TRY(dfx_model_need(model, "unet", &denoiser->component, err));
     DFX_TRY(dfx_unet_configure(&denoiser->config, denoiser->component->config,
                                err));
-    out = dfx_weights_find(&denoiser->component->weights, "conv_out.weight");
-    if (out == NULL || out->expr->rank != 4)
-        return dfx_fail(err, DFX_RULE_RUN_MISSING, DFX_NO_OFFSET,
-                        "the UNet has no convolution conv_out.weight");
-    denoiser->channels = (size_t)out->expr->shape[0];
+    DFX_TRY(
+        channels_of(denoiser, "conv_out.weight", 0, &denoiser->channels, err));
+    DFX_TRY(channels_of(denoiser, "conv_in.weight", 1, &denoiser->takes, err));
+    if (denoiser->takes < denoiser->channels)
+        return dfx_fail(err, DFX_RULE_RUN_UNSUPPORTED, DFX_NO_OFFSET,
+                        "the UNet gives %zu channels for the %zu that it takes",
+                        denoiser->channels, denoiser->takes);
     return DFX_OK;
 }
 

@@ -24,6 +24,7 @@ typedef struct dfx_denoiser {
     dfx_model_component *component; /* borrowed */
     dfx_unet_config config;
     size_t channels; /* of the scheduler's latents */
+    size_t takes;    /* channels that go in: those and others after them */
 
     /* Conditions, in the order in which the network sees them: [negative,
        positive]; guides of them, of batch rows each. */

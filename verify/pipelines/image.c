@@ -7,12 +7,10 @@
 #include <config.h>
 
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "document.h"
-#include "picture.h"
 #include "pipelines/picture_input.h"
 #include "pipelines/run.h"
 
@@ -54,7 +52,6 @@ static dfx_status
 know_model(dfx_run *run, dfx_error *err)
 {
     const cJSON *pipeline = run->model->pipeline;
-    const dfx_weights_entry *in;
 
     DFX_TRY(dfx_denoiser_init(&run->denoiser, run->model, err));
     DFX_TRY(dfx_text_encoders_init(&run->encoders, run->model, err));
@@ -71,10 +68,8 @@ know_model(dfx_run *run, dfx_error *err)
     run->zero_negative =
         run->xl &&
         index_says(pipeline, "force_zeros_for_empty_prompt", !run->scored);
-    in = dfx_weights_find(&run->denoiser.component->weights, "conv_in.weight");
     run->instructed = class_has(pipeline, "InstructPix2Pix") ||
-                      (in != NULL && in->expr->rank == 4 &&
-                       in->expr->shape[1] == 2 * run->denoiser.channels);
+                      run->denoiser.takes == 2 * run->denoiser.channels;
     if (run->denoiser.channels != run->vae.latent_channels)
         return dfx_fail(err, DFX_RULE_RUN_SHAPE, DFX_NO_OFFSET,
                         "the UNet gives %zu channels, the autoencoder takes "
@@ -104,6 +99,14 @@ know_guidance(dfx_run *run)
         d->guides = 2;
 }
 
+size_t
+dfx_run_latents_in(const dfx_run *run)
+{
+    return run->request->task == DFX_TASK_IMG2IMG && !run->instructed
+               ? run->denoiser.channels
+               : 0;
+}
+
 /* The picture's size: asked for, the input's, or what the UNet was trained on.
  */
 static dfx_status
@@ -116,7 +119,8 @@ know_size(dfx_run *run, dfx_error *err)
     size_t usual;
 
     if (r->task != DFX_TASK_TXT2IMG && (r->height == 0 || r->width == 0)) {
-        DFX_TRY(dfx_picture_input_open(&in, r->image, 3, 0, 0, err));
+        DFX_TRY(dfx_picture_input_open(&in, r->image, 3, 0, 0,
+                                       dfx_run_latents_in(run), factor, err));
         run->height =
             in.channels == 3 ? in.height / factor * factor : in.height * factor;
         run->width =
@@ -140,8 +144,6 @@ know_size(dfx_run *run, dfx_error *err)
 }
 
 /* Batches and sides beyond these are no pictures; their products fit. */
-enum { DFX_IMAGE_NOTES = 16 };
-
 enum { MAX_SIDE = 1 << 15, MAX_BATCH = 1 << 10 };
 
 static dfx_status
@@ -153,6 +155,11 @@ know_request(dfx_run *run, dfx_error *err)
     if (r->prompt_count == 0 || r->images == 0 || r->steps == 0)
         return dfx_fail_usage(err, "a run needs a prompt, a picture and a "
                                    "step");
+    if (run->instructed && r->task != DFX_TASK_IMG2IMG)
+        return dfx_fail_usage(err, "the model takes a picture and what to "
+                                   "change in it: img2img");
+    if (r->strength < 0 || r->strength > 1)
+        return dfx_fail_usage(err, "a strength is from 0 to 1");
     DFX_TRY(know_size(run, err));
     if (run->height > MAX_SIDE || run->width > MAX_SIDE ||
         r->prompt_count > MAX_BATCH || r->images > MAX_BATCH)
@@ -193,7 +200,7 @@ open_control(dfx_run *run, const dfx_control *use,
     DFX_TRY(dfx_controlnet_configure(&control->config,
                                      control->component->config, err));
     DFX_TRY(dfx_picture_input_open(&in, use->image, 3, run->height, run->width,
-                                   err));
+                                   0, 1, err));
     control->image = in.data;
     control->height = in.height;
     control->width = in.width;
@@ -399,70 +406,4 @@ dfx_run_image(dfx_model *model, const dfx_image_request *request,
     if (status != DFX_OK)
         dfx_error_in_file(err, model->path);
     return status;
-}
-
-static dfx_status
-picture_of(const dfx_value *image, size_t which, dfx_picture *out,
-           dfx_error *err)
-{
-    size_t height, width;
-
-    *out = (dfx_picture){0};
-    if (image->type != DFX_TYPE_F32 || image->rank != 4 ||
-        image->shape[1] != 3 || which >= image->shape[0])
-        return dfx_fail_usage(err,
-                              "that is no picture [batch, 3, height, width]");
-    height = (size_t)image->shape[2];
-    width = (size_t)image->shape[3];
-    return dfx_picture_from_planes((const float *)image->data +
-                                       which * 3 * height * width,
-                                   width, height, out, err);
-}
-
-dfx_status
-dfx_image_encode(const dfx_value *image, size_t which, void **png, size_t *size,
-                 dfx_error *err)
-{
-    dfx_picture picture;
-    dfx_text bytes = {0};
-    dfx_status status = picture_of(image, which, &picture, err);
-
-    if (status == DFX_OK)
-        status = dfx_picture_encode(&picture, NULL, 0, &bytes, err);
-    dfx_picture_fini(&picture);
-    *png = bytes.data;
-    *size = bytes.size;
-    if (status == DFX_OK)
-        return DFX_OK;
-    dfx_text_fini(&bytes);
-    *png = NULL;
-    return status;
-}
-
-dfx_status
-dfx_image_write(const dfx_value *image, size_t which,
-                const dfx_image_note *notes, size_t note_count,
-                const char *path, bool force, dfx_error *err)
-{
-    dfx_picture_note texts[DFX_IMAGE_NOTES];
-    dfx_picture picture;
-    dfx_status status;
-
-    if (note_count > DFX_IMAGE_NOTES)
-        return dfx_fail_usage(err, "a picture has %d texts at most",
-                              DFX_IMAGE_NOTES);
-    for (size_t i = 0; i < note_count; i++)
-        texts[i] = (dfx_picture_note){notes[i].key, notes[i].text};
-    status = picture_of(image, which, &picture, err);
-    if (status == DFX_OK)
-        status =
-            dfx_picture_save(&picture, texts, note_count, path, force, err);
-    dfx_picture_fini(&picture);
-    return status;
-}
-
-void
-dfx_run_threads(unsigned threads)
-{
-    omp_set_num_threads(threads > 0 ? (int)threads : omp_get_num_procs());
 }

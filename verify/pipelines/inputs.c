@@ -15,11 +15,7 @@ enum { TIMESTEP = 500 };
 static dfx_status
 put_sample(dfx_run *run, dfx_values *in, dfx_error *err)
 {
-    const dfx_weights_entry *entry =
-        dfx_weights_find(&run->denoiser.component->weights, "conv_in.weight");
-    size_t channels = entry != NULL && entry->expr->rank == 4
-                          ? (size_t)entry->expr->shape[1]
-                          : run->denoiser.channels;
+    size_t channels = run->denoiser.takes;
     size_t shape[4] = {1, channels, run->latent_height, run->latent_width};
     size_t count = channels * run->latent_height * run->latent_width;
     float *noise = calloc(count + 1, sizeof *noise);

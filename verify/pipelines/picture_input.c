@@ -12,13 +12,38 @@
 #include "picture.h"
 #include "values.h"
 
+/* What is asked for. */
+typedef struct demand {
+    size_t channels, height, width; /* of a picture; sides may be 0 */
+    size_t latents, factor;         /* channels of latents, or 0 */
+} demand;
+
+static dfx_status
+check_shape(const dfx_picture_input *in, const demand *want, dfx_error *err)
+{
+    bool latents = in->channels != want->channels && want->latents != 0;
+    size_t channels = latents ? want->latents : want->channels;
+    size_t factor = latents ? want->factor : 1;
+
+    if (in->channels == channels &&
+        (want->height == 0 || (in->height == want->height / factor &&
+                               in->width == want->width / factor)))
+        return DFX_OK;
+    return dfx_fail(err, DFX_RULE_RUN_SHAPE, DFX_NO_OFFSET,
+                    "the tensor has %zu channels, %zu rows and %zu columns; "
+                    "%zu of %zu and %zu are wanted",
+                    in->channels, in->height, in->width, channels,
+                    want->height / factor, want->width / factor);
+}
+
 /* The last three dimensions of a tensor; those before are 1, or the first of
    them is taken. */
 static dfx_status
-take(dfx_picture_input *in, const dfx_value *value, size_t channels,
-     size_t height, size_t width, dfx_error *err)
+take(dfx_picture_input *in, const dfx_value *value, const demand *want,
+     dfx_error *err)
 {
     uint32_t rank = value->rank;
+    size_t count;
 
     if (rank < 3 || value->count == 0)
         return dfx_fail(err, DFX_RULE_RUN_SHAPE, DFX_NO_OFFSET,
@@ -27,17 +52,12 @@ take(dfx_picture_input *in, const dfx_value *value, size_t channels,
     in->channels = (size_t)value->shape[rank - 3];
     in->height = (size_t)value->shape[rank - 2];
     in->width = (size_t)value->shape[rank - 1];
-    if (in->channels == channels && height != 0 &&
-        (in->height != height || in->width != width))
-        return dfx_fail(err, DFX_RULE_RUN_SHAPE, DFX_NO_OFFSET,
-                        "the picture is %zu high and %zu wide; %zu by %zu are "
-                        "wanted",
-                        in->height, in->width, height, width);
-    in->data = malloc(in->channels * in->height * in->width * sizeof *in->data);
+    DFX_TRY(check_shape(in, want, err));
+    count = in->channels * in->height * in->width;
+    in->data = malloc(count * sizeof *in->data);
     if (in->data == NULL)
         return dfx_fail_nomem(err);
-    memcpy(in->data, value->data,
-           in->channels * in->height * in->width * sizeof *in->data);
+    memcpy(in->data, value->data, count * sizeof *in->data);
     return DFX_OK;
 }
 
@@ -74,50 +94,53 @@ take_picture(dfx_picture_input *in, const dfx_picture *picture, size_t channels,
 }
 
 static dfx_status
-open_png(dfx_picture_input *in, const char *path, size_t channels,
-         size_t height, size_t width, dfx_error *err)
+open_png(dfx_picture_input *in, const char *path, const demand *want,
+         dfx_error *err)
 {
     dfx_picture picture = {0}, resized = {0};
     dfx_status status = dfx_picture_open(path, &picture, err);
 
-    if (status == DFX_OK && height != 0 &&
-        (picture.height != height || picture.width != width)) {
-        status = dfx_picture_resize(&picture, width, height, &resized, err);
+    if (status == DFX_OK && want->height != 0 &&
+        (picture.height != want->height || picture.width != want->width)) {
+        status = dfx_picture_resize(&picture, want->width, want->height,
+                                    &resized, err);
         if (status == DFX_OK)
-            status = take_picture(in, &resized, channels, err);
+            status = take_picture(in, &resized, want->channels, err);
     } else if (status == DFX_OK)
-        status = take_picture(in, &picture, channels, err);
+        status = take_picture(in, &picture, want->channels, err);
     dfx_picture_fini(&picture);
     dfx_picture_fini(&resized);
     return status;
 }
 
 static dfx_status
-open_tensor(dfx_picture_input *in, const char *file, size_t channels,
-            size_t height, size_t width, dfx_error *err)
+open_tensor(dfx_picture_input *in, const char *file, const demand *want,
+            dfx_error *err)
 {
     dfx_values *values = NULL;
     const dfx_value *value = NULL;
     dfx_status status = dfx_values_open(file, &values, &value, err);
 
     if (status == DFX_OK)
-        status = take(in, value, channels, height, width, err);
+        status = take(in, value, want, err);
     dfx_values_free(values);
     return status;
 }
 
 dfx_status
 dfx_picture_input_open(dfx_picture_input *in, const char *file, size_t channels,
-                       size_t height, size_t width, dfx_error *err)
+                       size_t height, size_t width, size_t latents,
+                       size_t factor, dfx_error *err)
 {
+    const demand want = {channels, height, width, latents, factor};
     dfx_status status;
 
     *in = (dfx_picture_input){0};
     if (file == NULL)
         return dfx_fail_usage(err, channels == 1 ? "a mask is wanted"
                                                  : "a picture is wanted");
-    status = is_png(file) ? open_png(in, file, channels, height, width, err)
-                          : open_tensor(in, file, channels, height, width, err);
+    status = is_png(file) ? open_png(in, file, &want, err)
+                          : open_tensor(in, file, &want, err);
     if (status != DFX_OK) {
         dfx_error_in_file(err, file);
         dfx_picture_input_fini(in);

@@ -19,7 +19,7 @@ typedef struct dfx_run {
     bool scored;        /* SDXL's refiner, which is told how good it looks */
     bool zero_negative; /* no negative prompt is zeros */
 
-    dfx_loras *loras;                            /* owned */
+    dfx_loras *loras; /* owned */
     dfx_text_encoders encoders;
     dfx_denoiser denoiser;
     dfx_autoencoder vae;
@@ -46,6 +46,9 @@ typedef struct dfx_run {
    all that comes before the scheduler. dfx_run_fini in any case. */
 DFX_CHECKED dfx_status dfx_run_prepare(dfx_run *run, dfx_error *err);
 void dfx_run_fini(dfx_run *run);
+
+/* Channels that latents in place of a picture have; 0: the task takes none. */
+size_t dfx_run_latents_in(const dfx_run *run);
 
 /* ---- conditions.c -------------------------------------------------------- */
 

@@ -46,17 +46,10 @@ read_config(const dfx_run *run, cJSON **config, dfx_error *err)
 static dfx_status
 make_scheduler(dfx_run *run, cJSON *config, dfx_error *err)
 {
-    const char *class_name = NULL;
-
-    if (run->request->scheduler != NULL) {
-        class_name = dfx_scheduler_a1111(run->request->scheduler, config);
-        if (class_name == NULL)
-            return dfx_fail_usage(err, "there is no scheduler '%s'",
-                                  run->request->scheduler);
-    }
     if (!override(run, config))
         return dfx_fail_nomem(err);
-    DFX_TRY(dfx_scheduler_new(config, class_name, &run->scheduler, err));
+    DFX_TRY(dfx_scheduler_named(config, run->request->scheduler,
+                                &run->scheduler, err));
     return dfx_scheduler_set(run->scheduler, run->request->steps, err);
 }
 
@@ -336,24 +329,12 @@ start_inpaint(dfx_run *run, const dfx_picture_input *in,
 
 /* ---- All of it ----------------------------------------------------------- */
 
-/* Channels that the network wants, beyond those of the latents. */
-static size_t
-extra_wanted(const dfx_run *run)
-{
-    const dfx_weights_entry *in =
-        dfx_weights_find(&run->denoiser.component->weights, "conv_in.weight");
-
-    return in != NULL && in->expr->rank == 4 &&
-                   in->expr->shape[1] > run->denoiser.channels
-               ? (size_t)in->expr->shape[1] - run->denoiser.channels
-               : 0;
-}
-
 static dfx_status
 start(dfx_run *run, const dfx_picture_input *in, const dfx_picture_input *mask,
       dfx_error *err)
 {
-    size_t extra = extra_wanted(run), channels = run->denoiser.channels;
+    size_t channels = run->denoiser.channels;
+    size_t extra = run->denoiser.takes - channels;
     bool inpaint = run->request->task == DFX_TASK_INPAINT;
 
     if (extra != 0 && !(inpaint && extra == channels + 1) &&
@@ -379,10 +360,11 @@ dfx_run_start(dfx_run *run, dfx_error *err)
 
     if (r->task != DFX_TASK_TXT2IMG)
         status = dfx_picture_input_open(&in, r->image, 3, run->height,
-                                        run->width, err);
+                                        run->width, dfx_run_latents_in(run),
+                                        dfx_autoencoder_factor(&run->vae), err);
     if (status == DFX_OK && r->task == DFX_TASK_INPAINT)
         status = dfx_picture_input_open(&mask, r->mask, 1, run->height,
-                                        run->width, err);
+                                        run->width, 0, 1, err);
     run->latents = floats(run->latent_count, err);
     run->clean = floats(run->latent_count, err);
     run->drawn = floats(run->latent_count, err);

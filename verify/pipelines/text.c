@@ -171,8 +171,9 @@ dfx_status
 dfx_text_learn(dfx_text_encoders *encoders, const dfx_model *model,
                const char *path, dfx_error *err)
 {
-    dfx_inversion *inversions = reallocarray(
-        encoders->inversions, encoders->inversion_count + 1, sizeof *inversions);
+    dfx_inversion *inversions =
+        reallocarray(encoders->inversions, encoders->inversion_count + 1,
+                     sizeof *inversions);
     dfx_inversion *own;
     dfx_status status = DFX_OK;
     bool fits = false;

@@ -27,7 +27,7 @@ typedef struct dfx_text_encoder {
 typedef struct dfx_text_encoders {
     dfx_text_encoder items[2]; /* those that there are, in their order */
     size_t count;
-    bool penultimate; /* as SDXL uses them */
+    bool penultimate;          /* as SDXL uses them */
     dfx_inversion *inversions; /* owned; prompts are written with them */
     size_t inversion_count;
 } dfx_text_encoders;

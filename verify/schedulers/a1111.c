@@ -140,3 +140,17 @@ dfx_scheduler_a1111(const char *name, cJSON *config)
         return NULL;
     return class_name;
 }
+
+dfx_status
+dfx_scheduler_named(cJSON *config, const char *name, dfx_scheduler **out,
+                    dfx_error *err)
+{
+    const char *class_name = NULL;
+
+    if (name != NULL) {
+        class_name = dfx_scheduler_a1111(name, config);
+        if (class_name == NULL)
+            return dfx_fail_usage(err, "there is no scheduler '%s'", name);
+    }
+    return dfx_scheduler_new(config, class_name, out, err);
+}

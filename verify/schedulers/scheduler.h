@@ -102,5 +102,9 @@ DFX_CHECKED dfx_status dfx_scheduler_step(dfx_scheduler *scheduler,
  * set in config, an object. NULL: the reference has none, or memory ran out.
  */
 const char *dfx_scheduler_a1111(const char *name, cJSON *config);
+/* dfx_scheduler_new by such a name, or by what config says if that is NULL;
+   changes config. ERR_USAGE for a name that is not known. */
+DFX_CHECKED dfx_status dfx_scheduler_named(cJSON *config, const char *name,
+                                           dfx_scheduler **out, dfx_error *err);
 
 #endif
